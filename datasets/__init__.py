@@ -1,0 +1,1 @@
+"""The governed catalogue: versions, storage, permits and the privacy budget."""

@@ -1,0 +1,1 @@
+"""Training of partner models under differential privacy, inside a jail."""
