@@ -12,7 +12,6 @@ import rfc8785
 from policies.errors import Tampered
 
 
-
 def canonical(value: Any) -> bytes:
     """Return the RFC 8785 bytes of ``value`` (JSON types only, integers within ±2^53).
 
