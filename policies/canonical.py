@@ -13,10 +13,10 @@ from policies.errors import Tampered
 
 
 def canonical(value: Any) -> bytes:
-    """Return the RFC 8785 bytes of ``value`` (JSON types only, integers within ±2^53).
+    r"""Return the RFC 8785 bytes of ``value`` (JSON types only, integers within ±2^53).
 
     >>> canonical({"b": 1, "a": "é"})
-    b'{"a":"\\xc3\\xa9","b":1}'
+    b'{"a":"\xc3\xa9","b":1}'
     """
     return rfc8785.dumps(value)
 

@@ -146,5 +146,5 @@ def diagrams() -> str:
     return "\n".join(page) + "\n"
 
 
-def _word(state: State) -> str:
+def _word(state: StrEnum) -> str:
     return state.value.replace("-", "_")
