@@ -1,0 +1,1 @@
+"""Cleaning: encodings, dates, numbers, duplicates and implausible values."""

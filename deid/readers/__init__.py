@@ -1,0 +1,1 @@
+"""Readers: the files of one mapping source in, string tables out, nothing lost."""

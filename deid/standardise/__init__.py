@@ -1,0 +1,1 @@
+"""Standardisation: units, codes and the OMOP tables."""

@@ -1,0 +1,1 @@
+"""Transforms: pseudonyms, date shifts and generalisation."""
