@@ -1,0 +1,59 @@
+"""Read a dead job's output folder as if an enemy had written it."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from policies.errors import Refused
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class OutputRefused(Refused):
+    """The job left something in its output folder that is not one of the plain small files it may write."""
+
+    code = "output-refused"
+
+
+def collect(folder: Path, allowed: frozenset[str], limit: int) -> dict[str, bytes]:
+    """Return the bytes of the output files, by name. Only bytes are taken: no mode, time, owner or attribute.
+
+    Links are not followed; hard links, pipes, sockets, devices, folders, odd names, sparse giants and files that
+    change while they are read are refused. Call it only after every process of the job is dead.
+
+    Args:
+        folder: The job's output folder.
+        allowed: The names a job may write; nothing else may lie there.
+        limit: Bytes of all files together.
+
+    Raises:
+        OutputRefused: the rule that was broken; never the offending name.
+    """
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    found: dict[str, bytes] = {}
+    try:
+        for name in sorted(os.listdir(root)):
+            if name not in allowed or not _NAME.fullmatch(name):
+                raise OutputRefused("the job wrote a file of an unexpected name")
+            found[name] = _read(root, name, limit - sum(map(len, found.values())))
+    finally:
+        os.close(root)
+    return found
+
+
+def _read(root: int, name: str, limit: int) -> bytes:
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
+    except OSError:
+        raise OutputRefused("the job left something that is not a plain file") from None
+    with os.fdopen(file, "rb") as source:
+        before = os.fstat(file)
+        if not stat.S_ISREG(before.st_mode) or before.st_nlink != 1:
+            raise OutputRefused("the job left something that is not a plain file")
+        if before.st_size > limit:
+            raise OutputRefused("the job wrote more than it may")
+        content = source.read(before.st_size + 1)
+        if len(content) != before.st_size:
+            raise OutputRefused("an output file changed while it was read")
+        return content
