@@ -1,0 +1,83 @@
+"""``medtrain deid``: the pipeline and the detector without a service."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from policies.errors import BadInput
+from service.cli.options import AsJson
+from service.cli.screen import say, show
+
+app = typer.Typer(no_args_is_help=True, help="De-identify text and files on this machine, without a service.")
+
+
+@app.command()
+def text(
+    lang: Annotated[str, typer.Option(help="auto, zh or en.")] = "auto",
+    as_json: AsJson = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help='Read lines {"id","lang","text"}; write {"id","text","spans"}.')
+    ] = False,
+) -> None:
+    """Read text on standard input; write it with every identifier replaced by its label."""
+    from deid.evaluate import find_lines, find_text
+
+    raw = sys.stdin.buffer.read()
+    try:
+        given = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput("standard input is not UTF-8 text") from None
+    if jsonl:
+        for line in find_lines(given.splitlines()):
+            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return
+    found = find_text(given, lang=lang)
+    if as_json:
+        show({"text": found["text"], "spans": found["spans"]}, as_json=True)
+    else:
+        sys.stdout.write(found["text"])
+
+
+@app.command()
+def evaluate(
+    gold: Annotated[Path, typer.Argument(help="Gold notes, one JSON object on each line.")],
+    as_json: AsJson = False,
+) -> None:
+    """Measure the detector on gold notes: leak, over-redaction, precision and recall with 95% bounds."""
+    from deid.evaluate import evaluate_file
+
+    show(evaluate_file(gold), as_json=as_json)
+
+
+@app.command()
+def files(
+    records: Annotated[Path, typer.Argument(help="Folder of records.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write tables, quarantine and report to.")],
+    mapping: Annotated[str, typer.Option(help="Mapping file, or the name of one that ships with medtrain.")],
+    profile: Annotated[str, typer.Option(help="De-identification profile.")] = "cn_enclave",
+    keys: Annotated[Path | None, typer.Option(help="File with the project's keys; made when absent.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """De-identify a folder into canonical Parquet, with quarantine and report."""
+    from deid.mapping import parse_mapping
+    from deid.pipeline import process, write
+    from deid.profiles import load_profile
+    from deid.records import FolderRecords
+    from service.cli.submission import mapping_text
+    from service.project_keys import read_or_make
+
+    outcome = process(
+        FolderRecords(records),
+        parse_mapping(mapping_text(mapping)),
+        load_profile(profile),
+        read_or_make(keys or out.with_suffix(".keys")),
+        project="local",
+    )
+    write(outcome, out)
+    say(
+        f"written to {out}; the keys in {keys or out.with_suffix('.keys')} link pseudonyms to patients: keep them apart"
+    )
+    show(outcome.report.as_dict(), as_json=as_json)
