@@ -119,7 +119,7 @@ def record(database: sa.Engine, entry: Entry) -> int:
 
 def governed_tables() -> frozenset[str]:
     """Return the names of the tables that the rule protects."""
-    return frozenset(mapper.local_table.name for mapper in Base.registry.mappers if issubclass(mapper.class_, Governed))
+    return frozenset(m.class_.__tablename__ for m in Base.registry.mappers if issubclass(m.class_, Governed))
 
 
 def upgrade(database: sa.Engine) -> None:

@@ -12,11 +12,12 @@ from policies.errors import ForeignPackage
 
 NAMES = ("deid", "datasets", "training_sandbox", "service", "policies")
 OURS = "medtrain"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def check_import_names(
     names: tuple[str, ...] = NAMES,
-    root: Path = Path(__file__).resolve().parents[1],
+    root: Path = ROOT,
     owners: Mapping[str, list[str]] | None = None,
 ) -> None:
     """Refuse unless every name is found below ``root`` and no other distribution installs it.

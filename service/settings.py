@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policies.errors import Misuse
 
+_ORIGIN = r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,127}$"  # a C2SP key name: no blanks, no plus sign
+
 
 class Settings(BaseSettings):
     """Where the embedded state lives, and how the facility is run."""
@@ -18,22 +20,16 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("~/.medtrain"), description="The folder of all embedded state; created with mode 0700.")
     database: str = Field("", description="Database URL; empty means SQLite in the home folder.")
-    store: str = Field(
-        "", description="Where encrypted objects lie; empty means the folder objects/ in the home folder."
-    )
+    store: str = Field("", description="Where encrypted objects lie; empty means objects/ in the home folder.")
     passphrase: SecretStr = Field(SecretStr(""), description="Opens the key file; empty means a random one beside it.")
-    tier: Literal["", "T0", "T1", "T2", "T3"] = Field(
-        "", description="Isolation tier to insist on; empty: what the rules ask."
-    )
+    tier: Literal["", "T0", "T1", "T2", "T3"] = Field("", description="Isolation tier to insist on, beyond the rules.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the program says.")
     log_origin: str = Field(
         "medtrain.local/log",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,127}$",
+        pattern=_ORIGIN,
         description="The access log's public name.",
     )
-    log_interval: float = Field(
-        0.5, gt=0, le=1, description="Seconds between two looks for entries to place in the tree."
-    )
+    log_interval: float = Field(0.5, gt=0, le=1, description="Seconds between two looks for new entries.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=1, le=65_535, description="The port to listen on.")
 
