@@ -1,0 +1,252 @@
+"""Who may do what: Cedar rules, validated against their schema when they are loaded; nothing is allowed by default.
+
+Source: Cedar policy language 4 (cedarpolicy.com). The rules are ``rules/access.cedar``, the types
+``rules/schema.cedarschema``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cedarpy
+
+from policies.entry import Entry, Fact
+from policies.errors import BadMapping, Frozen, PermitExpired, Refused, SeparationOfDuty
+from policies.people import Person
+
+FOLDER = Path(__file__).parent / "rules"
+
+
+class BadRules(BadMapping):
+    """The access rules do not fit their schema; the service does not start with them."""
+
+    code = "bad-rules"
+
+
+class Kind(StrEnum):
+    """The kinds of object that rules speak about."""
+
+    PERSON = "Person"
+    SUBMISSION = "Submission"
+    DATASET = "Dataset"
+    PERMIT = "Permit"
+    RUN = "Run"
+    RELEASE = "Release"
+    BUDGET = "Budget"
+    LOG = "Log"
+    FACILITY = "Facility"
+
+
+class Action(StrEnum):
+    """Everything that can be asked; the same words stand in the access log."""
+
+    PERSON_ADD = "person.add"
+    PERSON_LIST = "person.list"
+    PERSON_RETIRE = "person.retire"
+    TOKEN_ISSUE = "token.issue"  # noqa: S105  # an action's name
+    TOKEN_REVOKE = "token.revoke"  # noqa: S105  # an action's name
+    SUBMISSION_CREATE = "submission.create"
+    SUBMISSION_UPLOAD = "submission.upload"
+    SUBMISSION_PROCESS = "submission.process"
+    SUBMISSION_SHOW = "submission.show"
+    SUBMISSION_REPORT = "submission.report"
+    SUBMISSION_ACCEPT = "submission.accept"
+    SUBMISSION_REJECT = "submission.reject"
+    SUBMISSION_READ_QUARANTINE = "submission.read-quarantine"
+    DATASET_LIST = "dataset.list"
+    DATASET_SHOW = "dataset.show"
+    DATASET_PUBLISH = "dataset.publish"
+    DATASET_WITHDRAW_PATIENT = "dataset.withdraw-patient"
+    PERMIT_CREATE = "permit.create"
+    PERMIT_SUBMIT = "permit.submit"
+    PERMIT_SHOW = "permit.show"
+    PERMIT_REVIEW = "permit.review"
+    PERMIT_APPROVE = "permit.approve"
+    PERMIT_RETURN = "permit.return"
+    PERMIT_REJECT = "permit.reject"
+    PERMIT_REVOKE = "permit.revoke"
+    RUN_SUBMIT = "run.submit"  # the resource is the permit
+    RUN_SHOW = "run.show"
+    RUN_CANCEL = "run.cancel"
+    RELEASE_SHOW = "release.show"
+    RELEASE_REVIEW = "release.review"
+    RELEASE_APPROVE = "release.approve"
+    RELEASE_REFUSE = "release.refuse"
+    RELEASE_FETCH = "release.fetch"
+    BUDGET_SHOW = "budget.show"
+    LOG_SEARCH = "log.search"  # the resource's author is the actor whose entries are asked for; empty means all
+    LOG_VERIFY = "log.verify"
+    LOG_EXPORT = "log.export"
+    FACILITY_SHOW = "facility.show"
+    FACILITY_FREEZE = "facility.freeze"
+    FACILITY_THAW = "facility.thaw"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What an action is done to, as the rules see it.
+
+    Attributes:
+        org: The organisation it belongs to: the hospital of records, the holder of a permit, run or release.
+        author: The id of the person who made or asked for it.
+        state: A value of ``policies.states``, or empty.
+    """
+
+    kind: Kind
+    id: str
+    org: str = ""
+    author: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The circumstances: whether the emergency stop is on, and times in seconds since 1970.
+
+    A permit holds from ``not_before`` on and until just before ``not_after``. The defaults hold for no moment at all,
+    so that an action which needs a permit is refused when none was given.
+    """
+
+    frozen: bool = False
+    now: int = 0
+    not_before: int = 0
+    not_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, and the ids of the rules that gave it; none when no rule permits."""
+
+    allowed: bool
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A set of rules, parsed and validated."""
+
+    policies: Any
+    schema: Any
+
+
+_REFUSALS: dict[str, tuple[type[Refused], str]] = {
+    "frozen": (Frozen, "the facility is frozen: nothing is read, trained or released until two people lift it"),
+    "permit-in-force": (PermitExpired, "the permit is not in force at this moment"),
+    "not-the-author": (SeparationOfDuty, "the author cannot decide on his own request; another person must"),
+    "records-stay-with-their-hospital": (Refused, "records are read by their own hospital's officers only"),
+}
+_NOBODY = Context()
+
+
+@cache
+def rules(folder: Path = FOLDER) -> Rules:
+    """Return the rules of a folder, parsed once.
+
+    Raises:
+        BadRules: a rule does not parse, has no id of its own, or uses a word that the schema does not know.
+    """
+    text = (folder / "access.cedar").read_text("utf-8")
+    types = (folder / "schema.cedarschema").read_text("utf-8")
+    try:
+        checked = cedarpy.validate_policies(text, types)
+        wrong = "; ".join(str(problem) for problem in checked.errors)
+        loaded = Rules(cedarpy.PolicySet.from_str(text), cedarpy.Schema.from_str(types))
+        static = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"].values()
+    except ValueError as problem:
+        raise BadRules(f"the access rules do not parse: {problem}") from None
+    if not checked.validation_passed:
+        raise BadRules(f"the access rules do not fit their schema: {wrong}")
+    ids = [rule.get("annotations", {}).get("id") for rule in static]
+    if None in ids or len(set(ids)) != len(ids):
+        raise BadRules("every access rule needs an id of its own")
+    return loaded
+
+
+def decide(
+    person: Person, action: Action, resource: Resource, context: Context = _NOBODY, loaded: Rules | None = None
+) -> Decision:
+    """Return whether the rules allow it, and which of them said so. Deny is the default, and what an error gives."""
+    active = loaded or rules()
+    answer = cedarpy.is_authorized(
+        {
+            "principal": _uid("User", person.id),
+            "action": _uid("Action", action.value),
+            "resource": _uid(resource.kind.value, resource.id),
+            "context": {
+                "frozen": context.frozen,
+                "now": context.now,
+                "not_before": context.not_before,
+                "not_after": context.not_after,
+            },
+        },
+        active.policies,
+        _entities(person, resource),
+        active.schema,
+    )
+    allowed = bool(answer.allowed) and not answer.diagnostics.errors
+    return Decision(allowed, tuple(sorted(answer.diagnostics.id_annotations_by_reason.values())))
+
+
+def check(
+    person: Person, action: Action, resource: Resource, context: Context = _NOBODY, loaded: Rules | None = None
+) -> Decision:
+    """Return the decision that allows it.
+
+    Raises:
+        Refused: the rules do not allow it: ``Frozen``, ``PermitExpired`` or ``SeparationOfDuty`` where one of these
+            was the ground.
+    """
+    decision = decide(person, action, resource, context, loaded)
+    if not decision.allowed:
+        raise refusal(decision, action)
+    return decision
+
+
+def refusal(decision: Decision, action: Action) -> Refused:
+    """Return the error that says why a decision was no."""
+    for policy, (kind, sentence) in _REFUSALS.items():
+        if policy in decision.policies:
+            return kind(sentence)
+    return Refused(f"your roles and organisation do not allow {action.value} on this")
+
+
+def entry_of(
+    decision: Decision,
+    person: Person,
+    action: Action,
+    resource: Resource,
+    at: str,
+    *,
+    permit: str | None = None,
+    facts: Mapping[str, Fact] | None = None,
+) -> Entry:
+    """Return the log entry of a decision; ``at`` is the moment as ``policies.entry.stamp`` writes it."""
+    return Entry(
+        at=at,
+        actor=person.id,
+        action=action.value,
+        kind=resource.kind.value.lower(),
+        object=resource.id,
+        decision="allow" if decision.allowed else "deny",
+        permit=permit,
+        policies=decision.policies,
+        facts=facts or {},
+    )
+
+
+def _uid(kind: str, name: str) -> dict[str, str]:
+    return {"type": f"MT::{kind}", "id": name}
+
+
+def _entities(person: Person, resource: Resource) -> list[dict[str, Any]]:
+    roles = [_uid("Role", role.value) for role in sorted(person.roles)]
+    about = {"org": resource.org, "author": resource.author, "state": resource.state}
+    return [
+        {"uid": _uid("User", person.id), "attrs": {"id": person.id, "org": person.org}, "parents": roles},
+        {"uid": _uid(resource.kind.value, resource.id), "attrs": about, "parents": []},
+        *({"uid": uid, "attrs": {}, "parents": []} for uid in roles),
+    ]
