@@ -1,0 +1,111 @@
+"""How good a model is on held-out patients: a charged, noisy histogram, or exact figures for demonstration data."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from policies.errors import Misuse
+from training_sandbox import noise
+from training_sandbox.plan import Mechanism
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """The one charged look at the held-out patients.
+
+    Attributes:
+        sigma: Noise standard deviation of each cell; one patient moves the histogram by at most 1 in L2 norm.
+        bins: Score bins of a binary task, an even number, of equal width in log-odds over [-span, span].
+        span: Public bound of the log-odds told apart.
+    """
+
+    sigma: float = 4.0
+    bins: int = 24
+    span: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.sigma <= 2**16 and 0 < self.span <= 100 and 2 <= self.bins <= 1024 and self.bins % 2 == 0):
+            raise Misuse("evaluation needs sigma > 0, an even number of bins from 2 to 1,024 and a positive span")
+
+    @property
+    def mechanism(self) -> Mechanism:
+        """Return what the ledger charges the held-out patients."""
+        return Mechanism(kind="gaussian", q=1.0, sigma=self.sigma, steps=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Figures of one model; ``auc`` is None for tasks with more than two classes."""
+
+    auc: float | None
+    accuracy: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the figures rounded to three places, as JSON values."""
+        return {"auc": None if self.auc is None else round(self.auc, 3), "accuracy": round(self.accuracy, 3)}
+
+
+def charged(
+    scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, settings: Evaluation, run_key: bytes
+) -> Metrics:
+    """Return metrics read off a noisy histogram: differentially private by ``settings.mechanism``.
+
+    Args:
+        scores: (patients, records) log-odds of a binary task, or (patients, records, classes) logits.
+        labels: (patients, records) int64.
+        weights: (patients, records), at most 1 in sum for each patient; 0 where padding.
+    """
+    table = _histogram(scores, labels, weights, settings)
+    noisy = noise.add(table, settings.sigma, run_key, 0, "evaluation").clamp(min=0).numpy()
+    return _read(noisy, binary=scores.dim() == 2)
+
+
+def exact(scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> Metrics:
+    """Return the metrics themselves, each record weighted: not private, for class ``demonstration`` only."""
+    here = weights > 0
+    y, w = labels[here].numpy(), weights[here].double().numpy()
+    if scores.dim() == 3:
+        return Metrics(None, _share(float(w[scores[here].argmax(-1).numpy() == y].sum()), float(w.sum())))
+    s = scores[here].double().numpy()
+    _, place = np.unique(s, return_inverse=True)
+    table = np.zeros((2, int(place.max()) + 1 if len(place) else 1))
+    np.add.at(table, (y, place), w)
+    return Metrics(_auc(table), _share(float(w[(s > 0) == (y == 1)].sum()), float(w.sum())))
+
+
+def _histogram(
+    scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, settings: Evaluation
+) -> torch.Tensor:
+    """Return (classes, cells) float64: each patient adds a vector with entries >= 0 that sum to at most 1."""
+    if scores.dim() == 2:
+        classes, cells = 2, settings.bins
+        place = (torch.nan_to_num(scores) + settings.span) * (cells / (2 * settings.span))
+        cell = place.floor().clamp(0, cells - 1).long()
+    else:
+        classes = cells = scores.shape[2]
+        cell = torch.nan_to_num(scores).argmax(-1)
+    total = torch.zeros(classes * cells, dtype=torch.float64)
+    share = torch.floor(weights.double() / noise.GRID) * noise.GRID  # on the lattice, and never more than 1 in sum
+    total.index_add_(0, (labels * cells + cell).reshape(-1), share.reshape(-1))
+    return total.reshape(classes, cells)
+
+
+def _read(table: np.ndarray, *, binary: bool) -> Metrics:
+    total = float(table.sum())
+    if not binary:
+        return Metrics(None, _share(float(np.trace(table)), total))
+    half = table.shape[1] // 2
+    return Metrics(_auc(table), _share(float(table[0, :half].sum() + table[1, half:].sum()), total))
+
+
+def _auc(table: np.ndarray) -> float:
+    """Return the area under the ROC curve of (2, bins) masses, ties counted half; 0.5 where a class is empty."""
+    negative, positive = table
+    below = np.cumsum(negative) - negative / 2
+    return _share(float((positive * below).sum()), float(negative.sum() * positive.sum()), empty=0.5)
+
+
+def _share(part: float, whole: float, empty: float = 0.0) -> float:
+    return part / whole if whole > 0 and math.isfinite(whole) else empty
