@@ -10,9 +10,11 @@ from service.demo.network.truth import Book
 
 FILE = "hospital_a/front_page.csv"
 COLUMNS = (
-    "USERNAME YLFKFS JKKH ZYCS BAH XM XB CSRQ NL GJ MZ SFZH ZY HY XZZ DH XZZYB GZDWJDZ DWDH LXRXM GX LXRDZ LXRDH RYTJ RYSJ "
-    "RYSJS RYKB CYSJ CYSJS CYKB SJZYTS ZYZD JBDM QTZD1 JBDM1 YWGM XX RH KZR ZRYS ZZYS ZYYS ZRHS BMY LYFS ZFY"
-).split()
+    "USERNAME", "YLFKFS", "JKKH", "ZYCS", "BAH", "XM", "XB", "CSRQ", "NL", "GJ", "MZ", "SFZH", "ZY", "HY", "XZZ",
+    "DH", "XZZYB", "GZDWJDZ", "DWDH", "LXRXM", "GX", "LXRDZ", "LXRDH", "RYTJ", "RYSJ", "RYSJS", "RYKB", "CYSJ",
+    "CYSJS", "CYKB", "SJZYTS", "ZYZD", "JBDM", "QTZD1", "JBDM1", "YWGM", "XX", "RH", "KZR", "ZRYS", "ZZYS", "ZYYS",
+    "ZRHS", "BMY", "LYFS", "ZFY",
+)  # fmt: skip
 STAFF = ("KZR", "ZRYS", "ZZYS", "ZYYS", "ZRHS", "BMY")
 Row = dict[str, str]
 
@@ -26,7 +28,7 @@ def staff(seed: int) -> list[str]:
 def write(people: list[Person], healths: list[Health], stays: list[list[Visit]], seed: int, book: Book) -> bytes:
     """Return the file; every 40th row or so is spoiled in one of the ways of ``_SPOIL``."""
     signers = staff(seed)
-    lines = [COLUMNS]
+    lines = [list(COLUMNS)]
     for name in signers:
         book.identifier("NAME", name, -1, FILE)
     for person, condition, his in zip(people, healths, stays, strict=True):

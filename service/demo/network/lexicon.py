@@ -1,4 +1,4 @@
-"""Words the invented people, places and firms are made of. All written for this project; none is a real address or firm.
+"""Words the invented people, places and firms are made of. All were written for this project.
 
 Given-name characters are literary ones that the note texts do not use, so that a name cannot arise by chance.
 """

@@ -7,6 +7,7 @@ from random import Random
 
 from service.demo.network import lexicon as words
 
+TRAP_EVERY = 29  # one in so many has the surname whose GBK form holds a delimiter of HL7
 START = date(2021, 2, 1)  # the first admission lies within the two years after this day
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -136,6 +137,8 @@ def population(patients: int, seed: int) -> list[Person]:
             person = _person(rng, number)
         if people and rng.random() < 0.02:
             person = replace(person, name=rng.choice(people).name)
+        if number % TRAP_EVERY == 5:
+            person = replace(person, name=words.TRAP_SURNAME[0] + person.name[-2:])
         taken.add(person.id_card)
         people.append(person)
     return people
@@ -206,5 +209,5 @@ def _person(rng: Random, number: int) -> Person:
         relation=rng.choice(words.RELATIONS),
         contact_phone=mobile(rng),
         insurance=f"{rng.choice('ABCDEFGH')}{rng.randrange(10**8):08d}",
-        email=f"{rng.choice(('yun', 'lan', 'qing', 'mo', 'heng'))}{rng.randrange(10**5, 10**6)}@{rng.choice(('mailbox.example', 'post.example.cn'))}",
+        email=rng.choice(("yun", "lan", "qing", "mo", "heng")) + f"{rng.randrange(10**5, 10**6)}@mailbox.example.cn",
     )

@@ -133,7 +133,7 @@ class Book:
     _spoiled: list[Spoiled] = field(default_factory=list)
 
     def identifier(
-        self, kind: str, value: str, person: int, file: str, layer: str = "", scope: Scope | None = None
+        self, kind: str, value: str, person: int, file: str, *, layer: str = "", scope: Scope | None = None
     ) -> None:
         """Note an identifier; an empty value is none."""
         if value:
