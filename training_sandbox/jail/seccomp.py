@@ -89,3 +89,10 @@ def _exported(filtered: Any) -> bytes:
         filtered.export_bpf(memory)
         memory.seek(0)
         return memory.read()
+
+
+def numbers(names: list[str]) -> dict[str, int]:
+    """Return the numbers of system calls on this machine's processor."""
+    import pyseccomp
+
+    return {name: pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) for name in names}
