@@ -75,9 +75,7 @@ def exact(scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> 
     return Metrics(_auc(table), _share(float(w[(s > 0) == (y == 1)].sum()), float(w.sum())))
 
 
-def _histogram(
-    scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, settings: Evaluation
-) -> torch.Tensor:
+def _histogram(scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, settings: Evaluation) -> torch.Tensor:
     """Return (classes, cells) float64: each patient adds a vector with entries >= 0 that sum to at most 1."""
     if scores.dim() == 2:
         classes, cells = 2, settings.bins

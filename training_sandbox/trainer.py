@@ -102,9 +102,7 @@ def train(
     for step in range(1, plan.steps + 1):
         now = {name: value.float() for name, value in updates.params.items()}
         updates.apply(gradient(forward, function, now, table, plan, run_key, step, engine=engine, speed=speed))
-        facts = Step(
-            step, plan.sampling_rate, plan.cap, plan.clip, plan.noise_multiplier, plan.expected_patients
-        )
+        facts = Step(step, plan.sampling_rate, plan.cap, plan.clip, plan.noise_multiplier, plan.expected_patients)
         log.append(facts)
         if on_step is not None:
             on_step(facts)
@@ -129,9 +127,7 @@ def gradient(
     batch = table.take(torch.where((slots >= 0) & (slots < empty), slots, empty))
     total = engine(forward, loss, params, batch, plan.clip, microbatch=speed.microbatch)
     scale = plan.clip / plan.expected_patients
-    return {
-        name: noise.add(value, plan.noise_multiplier, run_key, step, name) * scale for name, value in total.items()
-    }
+    return {name: noise.add(value, plan.noise_multiplier, run_key, step, name) * scale for name, value in total.items()}
 
 
 def train_plain(
@@ -158,7 +154,9 @@ def train_plain(
     return updates.result()
 
 
-def predict(graph: Graph, params: Mapping[str, torch.Tensor], data: Patients, *, task: Task, loss: Loss) -> torch.Tensor:
+def predict(
+    graph: Graph, params: Mapping[str, torch.Tensor], data: Patients, *, task: Task, loss: Loss
+) -> torch.Tensor:
     """Return scores: (patients, records) log-odds of a binary task, or (patients, records, classes) logits."""
     shaped = _shaped(graph, data, task, loss)
     forward = bind(graph)

@@ -25,7 +25,7 @@ MAXIMUM_DIMENSIONS = 8
 MAXIMUM_LIST = 4_096
 MAXIMUM_INTEGER = 2**53
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,127}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}\Z")
 _NUMBER = (int, float)
 
 

@@ -1,4 +1,7 @@
-"""The interpreter of graphs: one record in, one output out. Every operation goes through the allow-list."""
+"""The interpreter of graphs: one record in, one output out. Every operation goes through the allow-list.
+
+The partner's client carries this file unchanged, so a downloaded model runs as it was trained.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -6,8 +9,8 @@ from typing import Any
 
 import torch
 
-from training_sandbox.graph.format import Graph, Node, Ref, Value
-from training_sandbox.graph.ops import OPS
+from .format import Graph, Node, Ref, Value
+from .ops import OPS
 
 Forward = Callable[[Mapping[str, torch.Tensor], torch.Tensor], torch.Tensor]
 """(parameters, record with a leading 1) -> output with a leading 1."""
