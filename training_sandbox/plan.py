@@ -42,6 +42,9 @@ class Speed:
     microbatch: int = 512
 
 
+DEFAULT_SPEED = Speed()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DPPlan:
     """Everything the privacy guarantee of a training run depends on.

@@ -11,36 +11,24 @@ Nothing that leaves this module but the parameters depends on the data: no loss,
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from policies.errors import Misuse
-from training_sandbox import losses, noise, sampler
+from training_sandbox import losses
 from training_sandbox.engines import plain, vmap
 from training_sandbox.graph.format import Graph
-from training_sandbox.graph.run import Forward, bind
-from training_sandbox.losses import Loss, LossFunction, Task
+from training_sandbox.graph.run import bind
+from training_sandbox.losses import Loss, Task
 from training_sandbox.optimisers import Optimiser, Updates
 from training_sandbox.patients import Patients
-from training_sandbox.plan import DPPlan, Speed
+from training_sandbox.plan import DEFAULT_SPEED, DPPlan, Speed
+from training_sandbox.selfcheck import self_check
+from training_sandbox.step import ClippedSum, gradient
 
 Tensors = dict[str, torch.Tensor]
-
-
-class ClippedSum(Protocol):
-    """An engine: the sum of clipped per-patient gradients, in units of ``clip``, on the noise lattice."""
-
-    def __call__(
-        self,
-        forward: Forward,
-        loss: LossFunction,
-        params: Mapping[str, torch.Tensor],
-        batch: Patients,
-        clip: float,
-        *,
-        microbatch: int,
-    ) -> Tensors: ...
+__all__ = ["Step", "Trained", "predict", "self_check", "train", "train_plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +71,7 @@ def train(
     loss: Loss,
     optimiser: Optimiser,
     run_key: bytes,
-    speed: Speed = Speed(),
+    speed: Speed = DEFAULT_SPEED,
     on_step: Callable[[Step], None] | None = None,
     engine: ClippedSum = vmap.clipped_sum,
 ) -> Trained:
@@ -94,40 +82,23 @@ def train(
 
     Raises:
         Misuse: the data do not fit the plan or the model; checked before the first step.
+        TrainingFailed: the self-check found this program's own privacy mechanism broken on synthetic data.
     """
     table = _prepared(graph, data, plan, task, loss)
+    self_check(graph, params, plan, loss=loss, classes=task.classes, engine=engine)
     forward, function = bind(graph), losses.function(loss)
     updates = Updates(optimiser, params, plan.steps)
     log = []
     for step in range(1, plan.steps + 1):
         now = {name: value.float() for name, value in updates.params.items()}
-        updates.apply(gradient(forward, function, now, table, plan, run_key, step, engine=engine, speed=speed))
+        updates.apply(
+            gradient(forward, function, now, table, plan, run_key=run_key, step=step, speed=speed, engine=engine)
+        )
         facts = Step(step, plan.sampling_rate, plan.cap, plan.clip, plan.noise_multiplier, plan.expected_patients)
         log.append(facts)
         if on_step is not None:
             on_step(facts)
     return Trained(updates.result(), tuple(log))
-
-
-def gradient(
-    forward: Forward,
-    loss: LossFunction,
-    params: Mapping[str, torch.Tensor],
-    table: Patients,
-    plan: DPPlan,
-    run_key: bytes,
-    step: int,
-    *,
-    engine: ClippedSum = vmap.clipped_sum,
-    speed: Speed = Speed(),
-) -> Tensors:
-    """Return the private gradient of one step (float64). The last patient of ``table`` must be the empty one."""
-    slots = torch.from_numpy(sampler.draw(plan, run_key, step))
-    empty = len(table) - 1
-    batch = table.take(torch.where((slots >= 0) & (slots < empty), slots, empty))
-    total = engine(forward, loss, params, batch, plan.clip, microbatch=speed.microbatch)
-    scale = plan.clip / plan.expected_patients
-    return {name: noise.add(value, plan.noise_multiplier, run_key, step, name) * scale for name, value in total.items()}
 
 
 def train_plain(
@@ -162,7 +133,7 @@ def predict(
     forward = bind(graph)
     x = shaped.features.flatten(0, 1)
     with torch.no_grad():
-        parts = [torch.func.vmap(lambda a: forward(params, a.unsqueeze(0))[0])(part) for part in x.split(4096)]
+        parts = [torch.func.vmap(lambda a: forward(params, a.unsqueeze(0))[0])(part) for part in torch.split(x, 4096)]
     width = losses.outputs(task, loss)
     found = losses.scores(torch.cat(parts) if parts else torch.zeros(0, width), loss)
     return found.reshape(*shaped.labels.shape, *found.shape[1:])

@@ -119,8 +119,8 @@ def _exported(module: torch.nn.Module, example: torch.Tensor) -> Any:
         words = str(problem).strip().splitlines()
         raise form.Refusal(
             "MT-DYNSHAPE",
-            "torch.export could not follow the model at batch one with static shapes. Replace `if` and indexing that "
-            f"depend on values by torch.where or masks. It said: {words[0] if words else type(problem).__name__}",
+            "torch.export could not follow the model at batch one with static shapes; use torch.where or masks instead "
+            f"of `if` and indexing that depend on values. It said: {words[0] if words else type(problem).__name__}",
         ) from None
     return exported
 

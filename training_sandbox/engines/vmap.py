@@ -3,6 +3,7 @@
 Records cannot mix, because each is run through the batch-of-one graph on its own.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -62,7 +63,7 @@ def target(params: Params) -> float:
     Rounding d numbers to a lattice moves a vector by at most GRID / 2 * sqrt(d).
     """
     size = sum(value.numel() for value in params.values())
-    return 1 - FLOAT32_SLACK - GRID / 2 * float(size) ** 0.5
+    return 1 - FLOAT32_SLACK - GRID / 2 * math.sqrt(size)
 
 
 def _clip(gradients: dict[str, torch.Tensor], clip: float, bound: float) -> dict[str, torch.Tensor]:

@@ -68,11 +68,11 @@ def _hollow(tensor: Tensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=_DTYPES[tensor.dtype])
 
 
-class _Scale(TorchDispatchMode):
+class _Scale(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Adds up the bytes of every tensor made."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
         self.total, self.last, self._limit = 0, "the input", limit
 
     def __torch_dispatch__(

@@ -121,8 +121,10 @@ _REASONS = (
     (
         "MT-RNG",
         "the trainer owns all randomness; take the random operation out of the model",
-        "rand randn randint randperm rand_like randn_like randint_like bernoulli multinomial normal uniform "
-        "feature_dropout alpha_dropout native_dropout rrelu",
+        (
+            "rand randn randint randperm rand_like randn_like randint_like bernoulli multinomial normal uniform "
+            "feature_dropout alpha_dropout native_dropout rrelu"
+        ),
     ),
     (
         "MT-DYNSHAPE",
@@ -179,7 +181,7 @@ def refusal(op: str) -> tuple[str, str]:
     >>> refusal("bernoulli.p")[0]
     'MT-RNG'
     """
-    base = op.split(".")[0]
+    base = op.partition(".")[0]
     for code, hint, names in _REASONS:
         if base in names.split():
             return code, hint

@@ -54,7 +54,7 @@ def _span(entry: Any, tensor: Tensor) -> tuple[int, int]:
     numbers = isinstance(offsets, list) and len(offsets) == 2 and all(type(n) is int and n >= 0 for n in offsets)
     if not numbers or entry != {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": offsets}:
         raise Refusal("MT-SHAPE", f"parameter {tensor.name} must be F32 of shape {list(tensor.shape)}")
-    start, stop = offsets
+    start, stop = entry["data_offsets"]
     if stop - start != 4 * math.prod(tensor.shape):
         raise Refusal("MT-SHAPE", f"parameter {tensor.name} has the wrong number of bytes")
     return start, stop
