@@ -1,0 +1,226 @@
+"""Feature recipes (``medtrain.recipe/1``): a public, declarative description of how records become numbers.
+
+Nothing is fitted: bounds, vocabularies and what stands for a missing value are written in the recipe, so a patient's
+features depend on his own rows and on nobody else's. That is what lets the training mechanism's guarantee be the
+guarantee of the whole.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonschema
+import polars as pl
+import yaml
+
+from policies.canonical import digest
+from policies.errors import BadMapping
+
+SCHEMA = "medtrain.recipe/1"
+Scan = Callable[[str], pl.LazyFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which texts are meant: those equal to one of ``exact``, or beginning with one of ``prefix``."""
+
+    exact: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
+
+
+Where = tuple[tuple[str, Match], ...]
+Vocabulary = tuple[tuple[str, Match], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One feature, or one group of columns.
+
+    Attributes:
+        name: Its name; a category's columns are ``name=group``, a missing-indicator is ``name:missing``.
+        kind: ``number`` (scaled to [-1, 1] and clipped), ``category`` (one-hot), ``count`` of rows (scaled),
+            ``exists`` (1 if there is a row).
+        table, where: From which rows; all conditions hold together.
+        column: Where the value is; of a text, the first number in it counts.
+        take: Which row of several: last, first, max, min, mean; ``any`` marks every group that occurs.
+        bounds: Public lower and upper bound of a number or a count.
+        scale: ``linear`` or ``log`` (of one plus the distance from the lower bound).
+        vocabulary: Groups of a category; the first that fits counts. What fits none is no group.
+        missing: Whether a column says that there was no value. A missing number is 0, the middle.
+    """
+
+    name: str
+    kind: Literal["number", "category", "count", "exists"]
+    table: str
+    where: Where = ()
+    column: str | None = None
+    take: Literal["last", "first", "max", "min", "mean", "any"] = "last"
+    bounds: tuple[float, float] = (0.0, 1.0)
+    scale: Literal["linear", "log"] = "linear"
+    vocabulary: Vocabulary = ()
+    missing: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the columns it becomes."""
+        names = tuple(f"{self.name}={group}" for group, _ in self.vocabulary) or (self.name,)
+        return (*names, f"{self.name}:missing") if self.missing else names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What is to be predicted: a class, by its position in ``classes``.
+
+    Attributes:
+        kind: ``category`` (the first group that fits; a record that fits none is left out) or ``exists``
+            (0 without such a row, 1 with one).
+        table, where, column, take: As in a feature.
+        classes: Name and texts of each class; for ``exists``, the two names alone.
+    """
+
+    kind: Literal["category", "exists"]
+    table: str
+    where: Where
+    column: str | None
+    take: Literal["last", "first"]
+    classes: Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A recipe.
+
+    Attributes:
+        name: What permits name it by.
+        record: One record for each visit, or for each patient. The unit of privacy is the patient either way.
+        records_per_patient: At most so many records of a patient are kept, chosen by a keyed hash.
+        label, features: What is predicted from what.
+        digest: SHA-256 of the recipe's canonical JSON.
+    """
+
+    name: str
+    record: Literal["visit", "patient"]
+    records_per_patient: int
+    label: Label
+    features: tuple[Feature, ...]
+    digest: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all feature columns, in order."""
+        return tuple(name for feature in self.features for name in feature.columns)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the label's classes, in order."""
+        return tuple(name for name, _ in self.label.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a recipe gives.
+
+    Attributes:
+        frame: Columns ``patient`` (String), one Float32 column for each of ``names``, in [-1, 1], and ``label``
+            (Int64); rows in an order that depends on patients and visits only.
+        names: Feature columns, in order.
+        classes: Names of the label's values 0, 1, ...
+    """
+
+    frame: pl.DataFrame
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+def load(path: Path) -> Recipe:
+    """Return the recipe in a YAML file.
+
+    Raises:
+        BadMapping: it is not a valid recipe; the message says where.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise BadMapping("the recipe is not YAML text") from None
+    return parse(raw)
+
+
+def parse(raw: Any) -> Recipe:
+    """Return the recipe that JSON types describe.
+
+    Raises:
+        BadMapping: it is not a valid recipe; the message says where.
+    """
+    for problem in sorted(jsonschema.Draft202012Validator(_schema()).iter_errors(raw), key=lambda e: e.json_path):
+        raise BadMapping(f"the recipe breaks its schema at {problem.json_path} ({problem.validator})")
+    recipe = Recipe(
+        name=raw["name"],
+        record=raw["record"],
+        records_per_patient=raw["records_per_patient"],
+        label=_label(raw["label"]),
+        features=tuple(_feature(one) for one in raw["features"]),
+        digest=digest(raw),
+    )
+    if len(set(recipe.names)) != len(recipe.names):
+        raise BadMapping("two features of the recipe have the same name")
+    for feature in recipe.features:
+        if feature.bounds[0] >= feature.bounds[1]:
+            raise BadMapping(f"feature {feature.name}: the lower bound must be under the upper")
+    if recipe.record == "patient" and recipe.records_per_patient != 1:
+        raise BadMapping("with one record for each patient, records_per_patient is 1")
+    return recipe
+
+
+def build(recipe: Recipe, scan: Scan, key: bytes) -> Features:
+    """Return the features and labels of a version's tables.
+
+    Args:
+        recipe: The recipe.
+        scan: Table name -> lazy rows, canonical columns.
+        key: 32 bytes: chooses, by a keyed hash of patient and visit, which records of a patient are kept.
+
+    Raises:
+        BadMapping: a table lacks a column that the recipe names.
+    """
+    from datasets import features
+
+    return features.build(recipe, scan, key)
+
+
+def _feature(raw: Mapping[str, Any]) -> Feature:
+    rest = {key: raw[key] for key in ("name", "kind", "column", "take", "scale", "missing") if key in raw}
+    return Feature(
+        **rest,
+        table=raw["from"],
+        where=_matches(raw.get("where", {})),
+        bounds=(float(raw["bounds"][0]), float(raw["bounds"][1])) if "bounds" in raw else (0.0, 1.0),
+        vocabulary=_matches(raw.get("vocabulary", {})),
+    )
+
+
+def _label(raw: Mapping[str, Any]) -> Label:
+    names = raw.get("names", ["absent", "present"])
+    return Label(
+        kind=raw["kind"],
+        table=raw["from"],
+        where=_matches(raw.get("where", {})),
+        column=raw.get("column"),
+        take=raw.get("take", "last"),
+        classes=_matches(raw["classes"]) if "classes" in raw else tuple((name, Match()) for name in names),
+    )
+
+
+def _matches(raw: Mapping[str, Any]) -> tuple[tuple[str, Match], ...]:
+    return tuple(
+        (name, Match(prefix=tuple(texts["prefix"])) if isinstance(texts, dict) else Match(exact=tuple(texts)))
+        for name, texts in raw.items()
+    )
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("recipe.schema.json").read_text("utf-8"))
+    return found
