@@ -6,6 +6,7 @@ refused when it touched a governed table and added no entry.
 
 import re
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from service.models_log import EntryRow
 
 READ_ONLY = "medtrain_read_only"
 _TALLY = "medtrain_tally"
+_UPGRADING = threading.Lock()  # Alembic's context is one for the whole process
 _MIGRATION_LOCK = 0x6D656474  # any fixed number: "medt"
 _WRITES = re.compile(
     r"\b(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|update(?:\s+or\s+\w+)?(?:\s+only)?|delete\s+from(?:\s+only)?"
@@ -40,7 +42,7 @@ class _Tally:
 
     governed: frozenset[str] = frozenset()
     logged: bool = False
-    savepoints: tuple[tuple[str, "_Tally"], ...] = ()
+    savepoints: tuple["_Tally", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def engine(url: str) -> sa.Engine:
     event.listen(made, "before_cursor_execute", _count)
     event.listen(made, "savepoint", _savepoint)
     event.listen(made, "rollback_savepoint", _rollback_savepoint)
+    event.listen(made, "release_savepoint", _release_savepoint)
     event.listen(made, "commit", _check_logged)
     return made
 
@@ -126,7 +129,7 @@ def upgrade(database: sa.Engine) -> None:
     """Bring the database to this program's schema; one process at a time, the others wait and find it done."""
     settings = Config()
     settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with database.connect() as connection:
+    with _UPGRADING, database.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         settings.attributes["connection"] = connection
@@ -176,16 +179,22 @@ def _count(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any)
         connection.info[_TALLY] = replace(tally, governed=touched, logged=tally.logged or "entries" in tables)
 
 
-def _savepoint(connection: sa.Connection, name: str) -> None:
+def _savepoint(connection: sa.Connection, _name: str | None) -> None:
     tally = connection.info[_TALLY]
-    connection.info[_TALLY] = replace(tally, savepoints=(*tally.savepoints, (name, tally)))
+    connection.info[_TALLY] = replace(tally, savepoints=(*tally.savepoints, tally))
 
 
-def _rollback_savepoint(connection: sa.Connection, name: str, _context: object) -> None:
-    connection.info[_TALLY] = dict(connection.info[_TALLY].savepoints)[name]
+def _rollback_savepoint(connection: sa.Connection, _name: str, _context: object) -> None:
+    connection.info[_TALLY] = connection.info[_TALLY].savepoints[-1]
+
+
+def _release_savepoint(connection: sa.Connection, _name: str, _context: object) -> None:
+    tally = connection.info[_TALLY]
+    connection.info[_TALLY] = replace(tally, savepoints=tally.savepoints[:-1])
 
 
 def _check_logged(connection: sa.Connection) -> None:
     tally = connection.info.pop(_TALLY, _Tally())
     if tally.governed and not tally.logged:
+        connection.connection.rollback()  # here and now: what comes after a refused commit is not ours to trust
         raise MissingLogEntry(f"a change to {', '.join(sorted(tally.governed))} came without its log entry")

@@ -42,7 +42,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {Document: JSON, list[str]: JSON, list[float]: JSON}  # noqa: RUF012  # SQLAlchemy's own form
+    type_annotation_map = {Document: JSON, list[str]: JSON, list[Document]: JSON}  # noqa: RUF012  # SQLAlchemy's own form
 
     def __repr__(self) -> str:
         """Show the identity only: a row's other values are nobody's business in a log line."""
@@ -134,37 +134,38 @@ class UploadRow(Governed):
 
 
 class DatasetRow(Governed):
-    """A governed collection of records."""
+    """A governed collection of records; ``purposes`` are GA4GH DUO codes."""
 
     __tablename__ = "datasets"
     id: Mapped[str] = mapped_column(ID, primary_key=True)
-    org: Mapped[str] = mapped_column(sa.ForeignKey("organisations.id"), index=True)
+    org: Mapped[str] = mapped_column(ID, index=True)
     title: Mapped[str] = mapped_column(sa.String(200))
     data_class: Mapped[str] = mapped_column(sa.String(32))
+    purposes: Mapped[list[str]]
     created_at: Mapped[str] = mapped_column(MOMENT)
-    document: Mapped[Document]
 
 
 class VersionRow(Stateful):
-    """A numbered snapshot; ``envelope`` is the signed manifest, ``digest`` its hash."""
+    """A numbered snapshot; ``digest`` is the hash of its signed manifest, the anchor against rollback."""
 
     __tablename__ = "versions"
     dataset: Mapped[str] = mapped_column(sa.ForeignKey("datasets.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     state: Mapped[VersionState] = _state(VersionState)
-    digest: Mapped[str | None] = mapped_column(DIGEST)
-    envelope: Mapped[bytes | None]
+    digest: Mapped[str] = mapped_column(DIGEST)
+    author: Mapped[str] = mapped_column(ID)
     created_at: Mapped[str] = mapped_column(MOMENT)
-    document: Mapped[Document]
 
 
 class WrappedKeyRow(Governed):
-    """The data key of one stored object, encrypted under its dataset's key. Deleting the row shreds the object."""
+    """The data key of one stored object, encrypted under its scope's key. Deleting the row shreds the object."""
 
     __tablename__ = "wrapped_keys"
     object: Mapped[str] = mapped_column(DIGEST, primary_key=True)
-    dataset: Mapped[str] = mapped_column(sa.String(200), index=True)
+    scope: Mapped[str] = mapped_column(sa.String(200), index=True)
+    generation: Mapped[int]
     wrapped: Mapped[bytes]
+    at: Mapped[str] = mapped_column(MOMENT)
 
 
 class PatientRow(Governed):
@@ -240,6 +241,48 @@ class ReleaseRow(Governed):
     certificate: Mapped[bytes | None]
     created_at: Mapped[str] = mapped_column(MOMENT)
     document: Mapped[Document]
+
+
+class ChargeRow(Stateful):
+    """One entry of the privacy-budget ledger: what ``datasets.ledger.Charge`` says, without its patients.
+
+    ``rho`` and ``delta`` are whole numbers of 1e-12 and 1e-18, so that sums are exact on every database.
+    """
+
+    __tablename__ = "charges"
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    run: Mapped[str] = mapped_column(ID, index=True)
+    state: Mapped[ChargeState] = _state(ChargeState)
+    rho: Mapped[int] = mapped_column(sa.BigInteger)
+    delta: Mapped[int] = mapped_column(sa.BigInteger)
+    vector: Mapped[list[str]]
+    events: Mapped[list[Document]]
+    at: Mapped[str] = mapped_column(MOMENT)
+
+
+class ChargeMemberRow(Governed):
+    """A patient that a charge hits, by facility index token."""
+
+    __tablename__ = "charge_members"
+    charge: Mapped[str] = mapped_column(sa.ForeignKey("charges.id"), primary_key=True)
+    token: Mapped[str] = mapped_column(ID, primary_key=True)
+
+
+class BalanceRow(Governed):
+    """What a patient has reserved and spent in all: the sum of his live charges, kept with them."""
+
+    __tablename__ = "balances"
+    token: Mapped[str] = mapped_column(ID, primary_key=True)
+    rho: Mapped[int] = mapped_column(sa.BigInteger)
+    delta: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class MergedTokenRow(Governed):
+    """A token that turned out to be another one's patient; ``kept`` is always a token that was not merged itself."""
+
+    __tablename__ = "merged_tokens"
+    gone: Mapped[str] = mapped_column(ID, primary_key=True)
+    kept: Mapped[str] = mapped_column(ID, index=True)
 
 
 class FreezeRow(Governed):

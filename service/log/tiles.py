@@ -1,0 +1,112 @@
+"""The published log: C2SP tiles and entry bundles in a folder, which any static web server can hand out.
+
+Bundles and tiles are written first and the checkpoint last, so that a reader never sees a checkpoint whose tiles are
+missing. Source: C2SP tlog-tiles.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from policies.errors import Tampered
+from policies.proof import HASH_BYTES
+
+WIDTH = 256
+CHECKPOINT = "checkpoint"
+
+
+def tile_path(folder: Path, level: int | str, number: int, width: int = WIDTH) -> Path:
+    """Return where a tile lies; ``level`` is ``"entries"`` for a bundle.
+
+    >>> tile_path(Path("log"), 0, 1234067, 8).as_posix()
+    'log/tile/0/x001/x234/067.p/8'
+    """
+    name, rest = f"{number % 1000:03d}", number // 1000
+    while rest:
+        name, rest = f"x{rest % 1000:03d}/{name}", rest // 1000
+    return folder / "tile" / str(level) / (name if width == WIDTH else f"{name}.p/{width}")
+
+
+def write_tile(folder: Path, level: int, number: int, hashes: Sequence[bytes]) -> None:
+    """Write a tile of at most 256 hashes."""
+    _write(tile_path(folder, level, number, len(hashes)), b"".join(hashes))
+
+
+def write_bundle(folder: Path, number: int, entries: Sequence[bytes]) -> None:
+    """Write a bundle of at most 256 entries."""
+    raw = b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+    _write(tile_path(folder, "entries", number, len(entries)), raw)
+
+
+def read_tile(folder: Path, level: int, number: int, width: int) -> list[bytes]:
+    """Return the first ``width`` hashes of a tile.
+
+    Raises:
+        Tampered: it is missing, or not of that many hashes.
+    """
+    raw = _read(folder, level, number, width)
+    found = [raw[begin : begin + HASH_BYTES] for begin in range(0, len(raw), HASH_BYTES)]
+    if len(raw) % HASH_BYTES or len(found) < width:
+        raise Tampered(f"tile {level}/{number} of the log is damaged")
+    return found[:width]
+
+
+def read_bundle(folder: Path, number: int, width: int) -> list[bytes]:
+    """Return the first ``width`` entries of a bundle.
+
+    Raises:
+        Tampered: it is missing, or not of that many entries.
+    """
+    raw, found, at = _read(folder, "entries", number, width), [], 0
+    while at < len(raw):
+        end = at + 2 + int.from_bytes(raw[at : at + 2], "big")
+        found.append(raw[at + 2 : end])
+        at = end
+    if at != len(raw) or len(found) < width:
+        raise Tampered(f"bundle {number} of the log is damaged")
+    return found[:width]
+
+
+def read_checkpoint(folder: Path) -> bytes | None:
+    """Return the published signed checkpoint, or nothing where the log was never published."""
+    try:
+        return (folder / CHECKPOINT).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def write_checkpoint(folder: Path, note: bytes) -> None:
+    """Publish a signed checkpoint: what makes the tiles written before it part of the log."""
+    _write(folder / CHECKPOINT, note)
+
+
+@contextmanager
+def publishing(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: one publisher at a time, over all processes."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _read(folder: Path, level: int | str, number: int, width: int) -> bytes:
+    whole = tile_path(folder, level, number)
+    for path in (whole, tile_path(folder, level, number, width)):
+        if path.is_file():
+            return path.read_bytes()
+    raise Tampered(f"{'bundle' if level == 'entries' else 'tile'} {number} of the log is missing")
+
+
+def _write(path: Path, raw: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.tmp")
+    with fresh.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,135 @@
+"""The tree over committed entries: giving entries their place, and proving where they are.
+
+An entry is committed with its change and waits in ``pending``. One sequencer at a time, the one that holds the head
+row, moves waiting entries into the tree. It never looks for entries by number: on PostgreSQL a lower number can be
+committed after a higher one.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from policies.errors import NotFound, Tampered
+from policies.proof import (
+    HASH_BYTES,
+    Frontier,
+    Subtree,
+    consistency_path,
+    inclusion_path,
+    leaf_hash,
+    node_hash,
+    root_at,
+)
+from service.models_log import EntryRow, HeadRow, NodeRow, PendingRow, PositionRow
+
+STEP = 8  # hashes are stored at levels 0, 8, 16, …, as C2SP tiles do
+BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How the tree stands: number of entries, and root hash (32 bytes)."""
+
+    size: int
+    root: bytes
+
+
+def head(session: Session) -> Head:
+    """Return how the tree stands."""
+    row = session.get_one(HeadRow, 1)
+    return Head(row.size, row.root)
+
+
+def place(session: Session, limit: int = BATCH) -> int:
+    """Return how many waiting entries were given a place, at most ``limit``; the caller commits."""
+    row = session.execute(sa.select(HeadRow).with_for_update()).scalar_one()
+    waiting = (
+        sa.select(EntryRow.id, EntryRow.body)
+        .join(PendingRow, PendingRow.entry == EntryRow.id)
+        .order_by(EntryRow.id)
+        .limit(limit)
+    )
+    found = session.execute(waiting).tuples().all()
+    if not found:
+        return 0
+    tree = Frontier(row.size, _hashes(row.frontier))
+    positions: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
+    for entry, body in found:
+        leaf = leaf_hash(body)
+        positions.append({"position": tree.size, "entry": entry, "leaf": leaf})
+        done = tree.add(leaf)
+        nodes += [{"level": level, "number": n, "hash": value} for level, n, value in done if level % STEP == 0]
+    session.execute(sa.insert(PositionRow), positions)
+    if nodes:
+        session.execute(sa.insert(NodeRow), nodes)
+    session.execute(sa.delete(PendingRow).where(PendingRow.entry.in_([entry for entry, _ in found])))
+    row.size, row.frontier, row.root = tree.size, b"".join(tree.hashes), tree.root()
+    session.flush()
+    return len(found)
+
+
+def position(session: Session, entry: int) -> int:
+    """Return the place of an entry in the tree, from 0.
+
+    Raises:
+        NotFound: there is no such entry, or it was committed a moment ago and has no place yet.
+    """
+    found = session.scalar(sa.select(PositionRow.position).where(PositionRow.entry == entry))
+    if found is None:
+        raise NotFound("this entry has no place in the log yet")
+    return found
+
+
+def inclusion(session: Session, index: int, size: int) -> list[bytes]:
+    """Return the audit path of the entry at ``index`` in the tree of ``size`` entries."""
+    return inclusion_path(index, size, _subtrees(session))
+
+
+def consistency(session: Session, old: int, new: int) -> list[bytes]:
+    """Return the proof that the first ``old`` entries begin the first ``new``."""
+    return consistency_path(old, new, _subtrees(session))
+
+
+def root(session: Session, size: int) -> bytes:
+    """Return the root of the first ``size`` entries."""
+    return root_at(size, _subtrees(session))
+
+
+def hashes(session: Session, level: int, begin: int, end: int) -> list[bytes]:
+    """Return the stored hashes ``begin`` to ``end`` (excluded) of a level that is a multiple of 8.
+
+    Raises:
+        Tampered: one is missing.
+    """
+    if level == 0:
+        wanted = sa.select(PositionRow.leaf).where(PositionRow.position >= begin, PositionRow.position < end)
+        found = session.scalars(wanted.order_by(PositionRow.position)).all()
+    else:
+        nodes = sa.select(NodeRow.hash).where(NodeRow.level == level, NodeRow.number >= begin, NodeRow.number < end)
+        found = session.scalars(nodes.order_by(NodeRow.number)).all()
+    if len(found) != end - begin:
+        raise Tampered("the log has lost a part of its tree")
+    return list(found)
+
+
+def _subtrees(session: Session) -> Subtree:
+    known: dict[tuple[int, int], bytes] = {}
+
+    def subtree(level: int, number: int) -> bytes:
+        if (level, number) not in known:
+            below = level - level % STEP
+            width = 1 << (level - below)
+            parts = hashes(session, below, number * width, (number + 1) * width)
+            while len(parts) > 1:
+                parts = [node_hash(left, right) for left, right in zip(parts[::2], parts[1::2], strict=True)]
+            known[level, number] = parts[0]
+        return known[level, number]
+
+    return subtree
+
+
+def _hashes(joined: bytes) -> list[bytes]:
+    return [joined[begin : begin + HASH_BYTES] for begin in range(0, len(joined), HASH_BYTES)]

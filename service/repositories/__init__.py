@@ -1,0 +1,1 @@
+"""The protocols of ``datasets``, kept in the database; the same contract tests run on these and in memory."""

@@ -1,0 +1,108 @@
+"""What every test may ask for: ``database_url``, once on SQLite and once on a real PostgreSQL server."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+POSTGRES = Path(os.environ.get("MEDTRAIN_TEST_POSTGRES", "/usr/lib/postgresql/15/bin"))
+ACCOUNT = "mtpg"  # a server refuses to run as root
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Yield the URL of a server that is thrown away afterwards, without a database name."""
+    if not (POSTGRES / "initdb").exists():
+        pytest.skip(f"PostgreSQL is not installed below {POSTGRES}")
+    prefix = _as_unprivileged()
+    folder = Path(tempfile.mkdtemp(prefix="medtrain-postgres-", dir="/tmp"))
+    try:
+        if prefix:
+            shutil.chown(folder, ACCOUNT)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        data, log = folder / "data", folder / "log"
+        initdb = [
+            POSTGRES / "initdb",
+            "-D",
+            data,
+            "-U",
+            "mt",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
+        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c max_connections=200"
+        _run(prefix, initdb)
+        _run(prefix, [POSTGRES / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start"])
+        try:
+            yield f"postgresql+psycopg://mt@127.0.0.1:{port}"
+        finally:
+            _run(prefix, [POSTGRES / "pg_ctl", "-D", data, "-m", "immediate", "stop"])
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """Yield the URL of an empty PostgreSQL database of this test's own."""
+    import psycopg
+
+    name = f"t{uuid4().hex}"
+    address = postgres_server.replace("+psycopg", "")
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+        try:
+            yield f"{postgres_server}/{name}"
+        finally:
+            connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Return the URL of an empty SQLite file of this test's own."""
+    return f"sqlite+pysqlite:///{tmp_path / 'medtrain.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty database; a test that asks for it runs on both."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+def _as_unprivileged() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    if subprocess.run(["id", "-u", ACCOUNT], capture_output=True, check=False).returncode != 0:
+        made = subprocess.run(
+            ["useradd", "-r", "-M", "-s", "/usr/sbin/nologin", ACCOUNT], capture_output=True, check=False
+        )
+        known = subprocess.run(["id", "-u", ACCOUNT], capture_output=True, check=False)  # another worker may have won
+        if known.returncode != 0:
+            pytest.skip(f"no account to run PostgreSQL as: {made.stderr.decode().strip()}")
+    return ["runuser", "-u", ACCOUNT, "--"]
+
+
+def _run(prefix: list[str], command: list[str | Path]) -> None:
+    done = subprocess.run(
+        [*prefix, *map(str, command)],
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=120,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.decode())
