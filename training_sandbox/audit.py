@@ -1,7 +1,7 @@
 """What the service checks of a finished run by itself, before anybody is asked to release it.
 
-The worker's word is not taken: the step log is compared with the plan line by line, epsilon is computed from the plan by
-two accountants that know nothing of each other.
+The worker's word is not taken: the step log is compared with the plan line by line, epsilon is computed from the plan
+by two accountants that know nothing of each other.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ def expected_step(plan: DPPlan, number: int) -> bytes:
         "cap": plan.cap,
         "clip": plan.clip,
         "noise_multiplier": plan.noise_multiplier,
-        "divisor": plan.sampling_rate * plan.public_patients,
+        "divisor": plan.expected_patients,
     }
     return canonical(facts)
 

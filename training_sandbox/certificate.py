@@ -1,8 +1,8 @@
 """The certificate of a released model: what the facility attests, and how anybody checks it offline.
 
-It attests what the service recorded, no more, and says so. Epsilon in it is the service's own figure from the audited step
-log; the worker holds no signing key. To verify, one needs the release folder and the facility's public keys, got from
-elsewhere: a release that brings its own key proves nothing.
+It attests what the service recorded, no more, and says so. Epsilon in it is the service's own figure from the audited
+step log; the worker holds no signing key. To verify, one needs the release folder and the facility's public keys, got
+from elsewhere: a release that brings its own key proves nothing.
 """
 
 import base64
@@ -41,16 +41,14 @@ GENERATOR = (
 
 CAVEATS = (
     "The guarantee is relative to the published dataset version: adding or removing one patient there.",
-    "Cleaning, record linkage, date-order inference and suppression for k-anonymity happened before and depend on several "
-    "patients; the guarantee does not cover them.",
+    "Cleaning, linkage, date-order inference and suppression for k-anonymity depend on several patients; not covered.",
     "A patient is who the facility's linkage takes for one; two identities it failed to link count as two patients.",
-    "Epsilon covers this run and its one evaluation. What a patient has spent over all runs is in the facility's ledger.",
-    "Training and held-out patients are different people, told apart by a keyed hash of each; each is charged for his part.",
-    "Floating point: gradients and noise lie on one lattice of 2^-24, so sums are exact; a uniform of 53 bits cuts the Gaussian "
-    "at 8.57 standard deviations, and float64 errors of the logarithm may move a number across a lattice edge with probability "
-    "of about sigma * 1e-9 each. No proof covers these two.",
-    "The run's time was visible to the facility only; start and end as published are coarse.",
-    "The facility attests what its service recorded. The log entry shows when it did, and that it cannot take it back unseen.",
+    "Epsilon covers this run and its one evaluation; what a patient has spent over all runs stands in the ledger.",
+    "Training and held-out patients are different people, told apart by a keyed hash; each is charged for one part.",
+    "Floating point: gradients and noise lie on one lattice of 2^-24, so sums are exact.",
+    "Not proved: a uniform of 53 bits cuts the Gaussian at 8.57 standard deviations.",
+    "Not proved: errors of float64 move a number across a lattice edge with probability of about sigma * 1e-9.",
+    "The facility attests what its service recorded. The log shows when, and that it cannot be taken back unseen.",
 )
 
 
@@ -233,9 +231,9 @@ def logged(envelope: bytes) -> dict[str, str]:
 def verify(folder: Path, trust: Path) -> Verification:
     """Return what a release folder proves to whoever trusts the keys in the file ``trust``. Needs no network.
 
-    Checked: no file too many or too few; the certificate's signature; the hashes of all files; the model's canonical form;
-    epsilon, computed again from the plan by two accountants; the log's signed receipt for the entry that names this
-    certificate.
+    Checked: no file too many or too few; the certificate's signature; the hashes of all files; the model's canonical
+    form; epsilon, computed again from the plan by two accountants; the log's signed receipt for the entry that names
+    this certificate.
 
     Raises:
         Tampered: something does not fit.

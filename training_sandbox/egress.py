@@ -1,7 +1,7 @@
 """The gate: what leaves a job is rewritten by the trusted side, never passed on.
 
-The model file is written anew from the graph's names and shapes, so that nothing but the parameters' values gets out; its
-length depends on the architecture alone. What the values may carry, the privacy plan bounds.
+The model file is written anew from the graph's names and shapes, so that nothing but the parameters' values gets out;
+its length depends on the architecture alone. What the values may carry, the privacy plan bounds.
 """
 
 import json
@@ -94,7 +94,7 @@ def canonical_model(raw: bytes, graph: Graph) -> bytes:
     """Return the one safetensors file for these values: names sorted, no metadata, -0 and denormals made 0.
 
     Raises:
-        EgressRefused: names, shapes or types are not the graph's, something is hidden in the file, or a value is not finite.
+        EgressRefused: names, shapes or types are not the graph's, something hides there, or a value is not finite.
     """
     try:
         found = weights.read(graph, raw)

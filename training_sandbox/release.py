@@ -46,11 +46,17 @@ with torch.no_grad():
     print(model(torch.zeros({shape})).shape)
 ```
 
-`medtrain_client.load(".")` does it without the module. Check where it comes from, with the facility's public keys got from
-elsewhere than this folder:
+`medtrain_client.load(".")` does it without the module. Check where it comes from, with the facility's public keys got
+from elsewhere than this folder:
 
     medtrain verify . --trust trust.json
 """
+
+
+_NOTE = {
+    False: "charged: noisy, differentially private",
+    True: "charged: noisy, differentially private; exact and baseline: for data of class demonstration only",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,6 @@ def package(vetted: Vetted, graph: Graph, graph_json: bytes, job: Job, *, epsilo
 
 def card(job: Job, vetted: Vetted, epsilon: float) -> dict[str, Any]:
     """Return the model card as JSON values: counts and figures that the certificate covers, no more."""
-    exact = job.reveal_exact
     return {
         "schema": "medtrain.card/1",
         "run": job.run,
@@ -101,8 +106,7 @@ def card(job: Job, vetted: Vetted, epsilon: float) -> dict[str, Any]:
         "data_class": job.data_class,
         "privacy": {"unit": job.plan.unit, "epsilon": epsilon, "delta": job.plan.delta},
         "figures": vetted.result.as_dict(),
-        "figures_note": "charged: noisy, differentially private"
-        + ("; exact and baseline: demonstration data only" if exact else ""),
+        "figures_note": _NOTE[job.reveal_exact],
         "limits": [
             "not a medical device; validate on your own patients before any use in care",
             "trained on the population of the contributing hospitals; other populations may differ",

@@ -2,8 +2,8 @@
 
     python -I -m training_sandbox.worker IN OUT      keys as one JSON line on standard input
 
-What it says on standard output is a fixed vocabulary; every failure is one of a few stable codes in ``result.json``, and the
-exit code is 0 or 1. No message depends on a record.
+What it says on standard output is a fixed vocabulary; every failure is one of a few stable codes in ``result.json``,
+and the exit code is 0 or 1. No message depends on a record.
 """
 
 import hmac
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def work(keys: bytes, data: Path, out: Path, say: Say) -> int:
-    """Run the job in ``data``, write its outputs to ``out`` and return 0; 1 where it failed, and why in ``result.json``."""
+    """Run the job in ``data`` and write its outputs to ``out``; return 0, or 1 with the reason in ``result.json``."""
     try:
         _work(keys, data, out, say)
     except MedtrainError as problem:

@@ -25,11 +25,9 @@ REPORT = "attempts.json"
 ORDERS = "orders.json"
 
 # Every call an attempt makes by number; the host looks the numbers up, since they differ between processors.
-CALLS = (
-    "ptrace process_vm_readv pidfd_open pidfd_getfd bpf perf_event_open userfaultfd io_uring_setup keyctl add_key request_key "
-    "unshare clone setns mount umount2 fsopen pivot_root chroot open_by_handle_at init_module kexec_load personality "
-    "memfd_secret shmget syslog socket prctl"
-)
+CALLS = """ptrace process_vm_readv pidfd_open pidfd_getfd bpf perf_event_open userfaultfd io_uring_setup keyctl add_key
+request_key unshare clone setns mount umount2 fsopen pivot_root chroot open_by_handle_at init_module kexec_load
+personality memfd_secret shmget syslog socket prctl"""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_USER = 0x10000000
@@ -98,7 +96,9 @@ def _create(path: Path) -> None:
 
 def _call(world: World, name: str | int, *arguments: Any) -> str:
     number = name if isinstance(name, int) else world.numbers[name]
-    padded = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments] + [ctypes.c_long(0)] * (6 - len(arguments))
+    padded = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments] + [ctypes.c_long(0)] * (
+        6 - len(arguments)
+    )
     if _LIBC.syscall(ctypes.c_long(number), *padded) < 0:
         return errno.errorcode.get(ctypes.get_errno(), "unknown")
     return "leaked"
@@ -109,7 +109,11 @@ def _calls(*calls: tuple[Any, ...]) -> Callable[[World], Iterable[str]]:
 
 
 def _socket(*kinds: tuple[int, int]) -> Callable[[World], Iterable[str]]:
-    return lambda _: [_answer(lambda f=family, k=kind: socket.socket(f, k).close()) for family, kind in kinds]
+    return lambda _: [_answer(partial(_connectable, *kind)) for kind in kinds]
+
+
+def _connectable(family: int, kind: int) -> None:
+    socket.socket(family, kind).close()
 
 
 def _write_inputs(world: World) -> Iterable[str]:
@@ -169,7 +173,9 @@ def _reopen(world: World) -> Iterable[str]:
 def _environment_of_others(_: World) -> Iterable[str]:
     for pid in {1, os.getppid()} - {0}:
         try:
-            names = {word.split(b"=")[0].decode() for word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if word}
+            names = {
+                word.split(b"=")[0].decode() for word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if word
+            }
         except OSError as problem:
             yield errno.errorcode[problem.errno or 0]
         else:
@@ -188,7 +194,7 @@ def _commands_of_others(world: World) -> Iterable[str]:
 
 def _neighbour(world: World) -> Iterable[str]:
     yield _answer(lambda: _open(world.neighbour, os.O_RDONLY))
-    yield _answer(lambda: os.listdir(world.neighbour.parent))
+    yield _answer(lambda: list(world.neighbour.parent.iterdir()))
 
 
 def _newer_calls(world: World) -> Iterable[str]:
@@ -293,7 +299,13 @@ def _attempt(number: int, what: str, t2: str, t1: str, make: Callable[[World], I
     return Attempt(number, what, _set(t2), _set(t1), make)
 
 
-_INET, _INET6, _STREAM, _DGRAM, _RAW = socket.AF_INET, socket.AF_INET6, socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW
+_INET, _INET6, _STREAM, _DGRAM, _RAW = (
+    socket.AF_INET,
+    socket.AF_INET6,
+    socket.SOCK_STREAM,
+    socket.SOCK_DGRAM,
+    socket.SOCK_RAW,
+)
 _PROC = [f"/proc/{name}" for name in ("keys", "kallsyms", "cmdline", "version", "uptime", "loadavg")]
 _HIGH = 1 << 32  # rubbish in the high word, which the kernel ignores and a careless filter does not
 
@@ -312,23 +324,49 @@ ATTEMPTS: tuple[Attempt, ...] = (
     _attempt(19, "environment of process 1 and the parent", "ours", "EACCES", _environment_of_others),
     _attempt(20, "command line of process 1 and the parent", "none", "EACCES", _commands_of_others),
     _attempt(21, "kernel information in /proc", "EACCES ENOENT", "EACCES ENOENT", _read(*_PROC)),
-    _attempt(22, "boot id and sysctl", "ENOENT", "EACCES", _read("/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname")),
+    _attempt(
+        22,
+        "boot id and sysctl",
+        "ENOENT",
+        "EACCES",
+        _read("/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname"),
+    ),
     _attempt(24, "the host through /proc/1/root", "ENOENT", "EACCES", _read("/proc/1/root/etc/passwd")),
-    _attempt(25, "sysrq", "EACCES ENOENT EROFS", "EACCES ENOENT", lambda _: [_answer(lambda: _open("/proc/sysrq-trigger", os.O_WRONLY))]),
+    _attempt(
+        25,
+        "sysrq",
+        "EACCES ENOENT EROFS",
+        "EACCES ENOENT",
+        lambda _: [_answer(lambda: _open("/proc/sysrq-trigger", os.O_WRONLY))],
+    ),
     _attempt(26, "read /sys", "ENOENT", "EACCES", _read("/sys", "/sys/kernel", "/sys/class/net")),
     _attempt(28, "kernel messages", "EPERM", "EPERM", _calls(("syslog", 10, 0, 0))),
     _attempt(29, "ptrace", "EPERM", "EPERM", _calls(("ptrace", 0))),
     _attempt(30, "process_vm_readv", "EPERM", "EPERM", _calls(("process_vm_readv", 1))),
-    _attempt(31, "pidfd_open and pidfd_getfd", "EPERM", "EPERM", _calls(("pidfd_open", 1, 0), ("pidfd_getfd", 0, 0, 0))),
+    _attempt(
+        31, "pidfd_open and pidfd_getfd", "EPERM", "EPERM", _calls(("pidfd_open", 1, 0), ("pidfd_getfd", 0, 0, 0))
+    ),
     _attempt(32, "bpf", "EPERM", "EPERM", _calls(("bpf", 0, 0, 0))),
     _attempt(33, "perf_event_open", "EPERM", "EPERM", _calls(("perf_event_open", 0))),
-    _attempt(34, "userfaultfd", "EPERM ENOENT", "EPERM EACCES ENOENT", lambda w: [_call(w, "userfaultfd", 0), *_read("/dev/userfaultfd")(w)]),
+    _attempt(
+        34,
+        "userfaultfd",
+        "EPERM ENOENT",
+        "EPERM EACCES ENOENT",
+        lambda w: [_call(w, "userfaultfd", 0), *_read("/dev/userfaultfd")(w)],
+    ),
     _attempt(35, "io_uring", "EPERM", "EPERM", _calls(("io_uring_setup", 1, 0))),
     _attempt(36, "keyrings", "EPERM", "EPERM", _calls(("keyctl", 0, -3, 0), ("add_key",), ("request_key",))),
     _attempt(37, "unshare", "EPERM", "EPERM", _calls(("unshare", _NEW_USER))),
     _attempt(38, "clone into a new user namespace", "EPERM ENOSYS", "EPERM ENOSYS", _namespaces),
     _attempt(39, "setns", "EPERM", "EPERM", _calls(("setns", 0, 0))),
-    _attempt(40, "mount, pivot_root, chroot", "EPERM", "EPERM", _calls(("mount",), ("umount2",), ("fsopen",), ("pivot_root",), ("chroot",))),
+    _attempt(
+        40,
+        "mount, pivot_root, chroot",
+        "EPERM",
+        "EPERM",
+        _calls(("mount",), ("umount2",), ("fsopen",), ("pivot_root",), ("chroot",)),
+    ),
     _attempt(41, "open_by_handle_at", "EPERM", "EPERM", _calls(("open_by_handle_at", -1, 0, 0))),
     _attempt(42, "load a module or a kernel", "EPERM", "EPERM", _calls(("init_module",), ("kexec_load", 0, 99, 0, 0))),
     _attempt(43, "personality", "EPERM", "EPERM", _calls(("personality", 0x0040000))),
@@ -339,14 +377,22 @@ ATTEMPTS: tuple[Attempt, ...] = (
     _attempt(50, "a second filter that allows everything", "EPERM", "EPERM", _allow_everything),
     _attempt(51, "regain powers", "none", "none", _powers),
     _attempt(52, "allow core dumps", "refused", "refused", _core_dump),
-    _attempt(53, "TCP", "EAFNOSUPPORT", "EAFNOSUPPORT", lambda w: [*_socket((_INET, _STREAM))(w), _call(w, "socket", _HIGH | 2, 1, 0)]),
+    _attempt(
+        53,
+        "TCP",
+        "EAFNOSUPPORT",
+        "EAFNOSUPPORT",
+        lambda w: [*_socket((_INET, _STREAM))(w), _call(w, "socket", _HIGH | 2, 1, 0)],
+    ),
     _attempt(54, "UDP", "EAFNOSUPPORT", "EAFNOSUPPORT", _socket((_INET, _DGRAM), (_INET, _RAW))),
     _attempt(55, "IPv6", "EAFNOSUPPORT", "EAFNOSUPPORT", _socket((_INET6, _STREAM), (_INET6, _DGRAM))),
     _attempt(56, "resolve a name", "failed", "failed", _names),
     _attempt(57, "the hypervisor by vsock", "EAFNOSUPPORT", "EAFNOSUPPORT", _socket((40, _STREAM))),
     _attempt(58, "netlink, packet, AF_ALG", "EAFNOSUPPORT", "EAFNOSUPPORT", _socket((16, _RAW), (17, _RAW), (38, 5))),
     _attempt(59, "a host daemon's abstract socket", "ECONNREFUSED", "EAFNOSUPPORT", _daemon),
-    _attempt(60, "sockets under /run and /var", "ENOENT", "EACCES ENOENT", _read("/run", "/var", "/var/run/docker.sock")),
+    _attempt(
+        60, "sockets under /run and /var", "ENOENT", "EACCES ENOENT", _read("/run", "/var", "/var/run/docker.sock")
+    ),
     _attempt(61, "cloud metadata", "EAFNOSUPPORT", "EAFNOSUPPORT", _metadata),
     _attempt(62, "the caller's environment", "ours", "ours", _own_environment),
     _attempt(69, "use up descriptors", "EMFILE", "EMFILE", _descriptors),
@@ -357,7 +403,9 @@ def main() -> None:
     """Make every attempt and write the answers, number -> list of words, to the output folder."""
     data, out = (Path(argument) for argument in sys.argv[1:3])
     orders = json.loads((data / ORDERS).read_bytes())
-    world = World(data, out, Path(os.environ["TMPDIR"]), Path(orders["neighbour"]), orders["listener"], orders["numbers"])
+    world = World(
+        data, out, Path(os.environ["TMPDIR"]), Path(orders["neighbour"]), orders["listener"], orders["numbers"]
+    )
     wanted = set(orders["attempts"])
     found = {a.number: sorted(set(a.make(world))) for a in ATTEMPTS if a.number in wanted}
     (out / REPORT).write_text(json.dumps(found), "utf-8")

@@ -14,11 +14,15 @@ from training_sandbox.jail.limits import Folders, Limits
 DATA, OUT, CODE, SCRATCH = Path("/data"), Path("/out"), Path("/code"), Path("/tmp")  # noqa: S108  # a tmpfs of the job's own
 _SHARED_MEMORY = 64 << 20
 
+_NAMESPACES = """--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup
+--disable-userns --uid 65534 --gid 65534 --hostname sandbox --as-pid-1 --die-with-parent --new-session
+--cap-drop ALL --clearenv"""
+
 # Tell about the host, not about the job. /dev/null over them reads as EACCES.
 _MASKED = """cmdline keys key-users kallsyms modules version mounts timer_list interrupts softirqs loadavg uptime stat
 diskstats vmstat partitions sysrq-trigger kcore kmsg kpagecount kpageflags kpagecgroup swaps devices misc iomem ioports
 consoles crypto dma execdomains fb latency_stats locks mtrr pagetypeinfo sched_debug schedstat slabinfo vmallocinfo
-zoneinfo buddyinfo cgroups config.gz""".split()
+zoneinfo buddyinfo cgroups config.gz"""
 _EMPTIED = ("sys", "fs", "irq", "bus", "acpi", "asound", "driver", "scsi", "tty", "pressure", "sysvipc")
 
 
@@ -36,9 +40,7 @@ def binary() -> Path:
 
 def options(python: Interpreter, folders: Folders, limits: Limits, environment: dict[str, str]) -> list[str]:
     """Return the profile, for ``--args``: nothing but the interpreter, two packages, input, output and scratch."""
-    words = """--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup --disable-userns
-        --uid 65534 --gid 65534 --hostname sandbox --as-pid-1 --die-with-parent --new-session --cap-drop ALL
-        --clearenv""".split()
+    words = _NAMESPACES.split()
     for name, value in environment.items():
         words += ["--setenv", name, value]
     for folder in SYSTEM:
@@ -59,7 +61,7 @@ def options(python: Interpreter, folders: Folders, limits: Limits, environment: 
     # --dev alone is writable and as large as the machine's memory.
     words += ["--dev", "/dev", "--size", str(min(_SHARED_MEMORY, limits.scratch_bytes)), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += ["--remount-ro", "/dev"]
-    for name in _MASKED:
+    for name in _MASKED.split():
         path = Path("/proc", name)
         if path.is_file() and not path.is_symlink():
             words += _read_only(Path("/dev/null"), path)

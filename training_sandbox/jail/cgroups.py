@@ -1,7 +1,7 @@
 """Caps on a job's memory, processes and processor, by cgroup version 1 or 2, whichever has the controller.
 
-Groups are made below the service's own, so nothing it was given can be exceeded. Versions are told apart by the files that
-are there: hosts with some controllers on either version exist.
+Groups are made below the service's own, so nothing it was given can be exceeded. Versions are told apart by the files
+that are there: hosts with some controllers on either version exist.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """What of this machine a jailed Python must be able to read: the interpreter, its libraries, two of our packages.
 
-The jail runs the base interpreter itself, not the virtual environment's link to it, and puts the environment's packages on
-the path by hand: no ``.pth`` file is executed, and it does not matter where environment and interpreter lie.
+The jail runs the base interpreter itself, not the virtual environment's link to it, and puts the environment's packages
+on the path by hand: no ``.pth`` file is executed, and it does not matter where environment and interpreter lie.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Confine the calling process to a few folders, for ever, by Landlock. Standard library only: runs before anything else.
+"""Confine the calling process to a few folders, for ever, by Landlock. Standard library only: runs before all else.
 
 Landlock alone lets UDP and local sockets out; it is a jail only together with the seccomp program.
 Source: Linux documentation, userspace-api/landlock; system call numbers 444 to 446 are the same on every architecture.
@@ -11,21 +11,20 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-# 3 is the first that can refuse truncation. What later ones add (network, scopes) the seccomp program denies altogether.
+# 3 is the first that can refuse truncation. What later ones add (network, scopes) the seccomp program denies anyway.
 OLDEST = 3
 _FS_BITS = {3: 15, 4: 15, 5: 16}  # how many file rights each ABI knows; 16 from 5 on
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _MAKE_CHAR, _MAKE_SOCK, _MAKE_FIFO, _MAKE_BLOCK = 1 << 6, 1 << 9, 1 << 10, 1 << 11
-_NEVER = (
-    _MAKE_CHAR | _MAKE_SOCK | _MAKE_FIFO | _MAKE_BLOCK | 1 << 12 | 1 << 13 | 1 << 15
-)  # nor links, renames, device ioctl
+_MAKE_SYM, _REFER, _IOCTL_DEV = 1 << 12, 1 << 13, 1 << 15
+_NEVER = _MAKE_CHAR | _MAKE_SOCK | _MAKE_FIFO | _MAKE_BLOCK | _MAKE_SYM | _REFER | _IOCTL_DEV
 _FILE_ONLY = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14  # the rights a rule about a plain file may carry
 
 
 def version() -> int:
     """Return the kernel's Landlock ABI, 0 where there is none."""
-    return max(0, _libc().syscall(444, None, 0, 1))
+    return max(0, int(_libc().syscall(444, None, 0, 1)))
 
 
 def confine(read: Iterable[Path], write: Iterable[Path]) -> None:

@@ -1,7 +1,7 @@
 """The launcher: turns itself into the job. A small single-threaded process, because the service has threads.
 
-Run as ``python -I -S -c ... FD`` with an empty environment; FD holds the order as JSON. Standard library only. Every step
-must succeed, or the process ends without having started the job.
+Run as ``python -I -S -c ... FD`` with an empty environment; FD holds the order as JSON. Standard library only. Every
+step must succeed, or the process ends without having started the job.
 """
 
 import base64
@@ -34,9 +34,9 @@ def main() -> None:
 def follow(order: dict[str, Any]) -> None:
     """Do what the order says and exec; does not return.
 
-    The order's members: ``parent`` process number, ``groups`` cgroup.procs files, ``rlimits`` name -> value, ``landlock``
-    None or {read, write}, ``seccomp`` None or base64, ``status`` descriptor written to just before the exec or None,
-    ``keep`` descriptors the job's first program needs, ``argv``, ``environment``, ``folder``.
+    The order's members: ``parent`` process number, ``groups`` cgroup.procs files, ``rlimits`` name -> value,
+    ``landlock`` None or {read, write}, ``seccomp`` None or base64, ``status`` None or a descriptor written to just
+    before the exec, ``keep`` descriptors the job's first program needs, ``argv``, ``environment``, ``folder``.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     _control(libc, _PDEATHSIG, signal.SIGKILL)

@@ -17,10 +17,9 @@ from training_sandbox.jail.limits import Folders, Limits
 from training_sandbox.jail.run import Ending, run
 from training_sandbox.jail.tiers import Tier
 
-LIMITS = Limits(
-    memory=256 << 20, pids=32, cpus=1.0, wall_seconds=30.0, output_bytes=16 << 20, scratch_bytes=8 << 20
-)
+LIMITS = Limits(memory=256 << 20, pids=32, cpus=1.0, wall_seconds=30.0, output_bytes=16 << 20, scratch_bytes=8 << 20)
 _ATTEMPTS = "from training_sandbox.jail.attempts import main; main()"
+NUMBERS = tuple(attempt.number for attempt in ATTEMPTS)
 _MEMORY_BOMB = "hoard = [bytearray(b'x' * (16 << 20)) for _ in range(64)]"
 
 
@@ -67,7 +66,7 @@ def probe(tiers: tuple[Tier, ...] = (Tier.T2, Tier.T1)) -> Probe:
     return Probe(max((f.tier for f in findings if f.held), default=Tier.T0), findings)
 
 
-def answers(tier: Tier, numbers: tuple[int, ...] = tuple(a.number for a in ATTEMPTS)) -> dict[int, tuple[str, ...]]:
+def answers(tier: Tier, numbers: tuple[int, ...] = NUMBERS) -> dict[int, tuple[str, ...]]:
     """Return what the attempts of these numbers got in a jail of ``tier``.
 
     Raises:

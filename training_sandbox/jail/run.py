@@ -27,7 +27,7 @@ _LAUNCHER = "from training_sandbox.jail.launch import main; main()"
 Outcome = Literal["ok", "failed", "timeout", "killed"]
 Reason = Literal["", "memory", "output", "wall-clock", "signal"]
 
-# Everything a job may say while it runs; what else it prints is thrown away, and so is what comes after the first 64 KiB.
+# Everything a job may say while it runs; what else it prints is thrown away, and all that follows the first 64 KiB.
 VOCABULARY = re.compile(rb"(started|tenth [0-9]|tenth 10|evaluating|finished)")
 _HEARD = 64 << 10
 _LOOK = 0.2  # seconds between two looks at clock and output folder
@@ -91,7 +91,7 @@ def run(
             order["keep"].append(status)
             order["status"] = None
         full = partial(_full, {folders.out: limits.output_bytes, scratch: limits.scratch_bytes})
-        ending = _wait(_start(order, stack), keys, limits, tier, heard, full)
+        ending = _wait(_start(order, stack), keys, limits, tier, heard=heard, full=full)
         if full():
             ending = replace(ending, outcome="killed", reason="output")
         elif ending.outcome != "ok" and group.out_of_memory():
@@ -117,7 +117,7 @@ def environment(limits: Limits, scratch: Path) -> dict[str, str]:
 
 def _order(limits: Limits, argv: list[str], **members: Any) -> dict[str, Any]:
     rlimits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": limits.output_bytes, "RLIMIT_NOFILE": 256}
-    empty = {"landlock": None, "seccomp": None, "keep": [], "environment": {}, "folder": "/"}
+    empty: dict[str, Any] = {"landlock": None, "seccomp": None, "keep": [], "environment": {}, "folder": "/"}
     return empty | {"argv": argv, "rlimits": rlimits} | members
 
 
@@ -199,6 +199,7 @@ def _wait(
     keys: bytes,
     limits: Limits,
     tier: Tier,
+    *,
     heard: Callable[[str], None],
     full: Callable[[], bool],
 ) -> Ending:

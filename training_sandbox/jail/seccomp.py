@@ -1,7 +1,7 @@
 """The system calls a jailed process may not make, compiled to a BPF program.
 
-A list of denials, because the trainer's own set of calls (torch, polars and the C library underneath) changes with every
-version; calls newer than the list are refused by number. Source of the idea: the default profiles of container engines.
+A list of denials, because the trainer's own set of calls (torch, polars, the C library underneath) changes with every
+version; calls newer than the list are refused by number. Source of the idea: the profiles of container engines.
 """
 
 import errno
@@ -13,22 +13,22 @@ from policies.errors import JailTooWeak
 # What reaches other processes, the kernel's configuration, other namespaces or rarely used and often broken code.
 DENIED = """
 ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd pidfd_open bpf perf_event_open userfaultfd
-io_uring_setup io_uring_enter io_uring_register keyctl add_key request_key mount umount2 pivot_root chroot move_mount open_tree
-fsopen fsmount fsconfig fspick mount_setattr unshare setns init_module finit_module delete_module kexec_load kexec_file_load
-reboot swapon swapoff acct quotactl quotactl_fd nfsservctl open_by_handle_at name_to_handle_at lookup_dcookie syslog
-settimeofday clock_settime clock_adjtime adjtimex iopl ioperm vmsplice fanotify_init personality uselib ustat sysfs vhangup
-modify_ldt memfd_secret mq_open shmget shmat shmctl msgget semget
-""".split()
+io_uring_setup io_uring_enter io_uring_register keyctl add_key request_key mount umount2 pivot_root chroot move_mount
+open_tree fsopen fsmount fsconfig fspick mount_setattr unshare setns init_module finit_module delete_module kexec_load
+kexec_file_load reboot swapon swapoff acct quotactl quotactl_fd nfsservctl open_by_handle_at name_to_handle_at
+lookup_dcookie syslog settimeofday clock_settime clock_adjtime adjtimex iopl ioperm vmsplice fanotify_init personality
+uselib ustat sysfs vhangup modify_ldt memfd_secret mq_open shmget shmat shmctl msgget semget
+"""
 
 # Without namespaces nothing but this keeps the process from reaching the others, or from leaving children behind.
 DENIED_WITHOUT_NAMESPACES = """
 fork vfork kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal setpriority ioprio_set
 chmod fchmod fchmodat chown fchown lchown fchownat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
 utime utimes utimensat futimesat
-""".split()
+"""
 
 # Allowed on the caller itself (process number 0), as the C library does; never on another process.
-OWN_ONLY = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched_setattr".split()
+OWN_ONLY = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched_setattr"
 
 _NEW_NAMESPACES = (0x10000000, 0x20000000, 0x40000000, 0x08000000, 0x04000000, 0x02000000, 0x00020000)
 _CLONE_THREAD = 0x00010000
@@ -53,7 +53,7 @@ def program(*, namespaces: bool) -> bytes:
     except (ImportError, RuntimeError):
         raise JailTooWeak("libseccomp is not installed on this machine") from None
     filtered = pyseccomp.SyscallFilter(defaction=pyseccomp.ALLOW)
-    _deny(pyseccomp, filtered, DENIED)
+    _deny(pyseccomp, filtered, DENIED.split())
     # The C library falls back to clone, whose flags a filter can read.
     filtered.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
     for number in range(_NEWEST_NAMED + 1, 1024):
@@ -70,8 +70,8 @@ def program(*, namespaces: bool) -> bytes:
     else:
         filtered.add_rule(no_family, "socket")
         filtered.add_rule(refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_THREAD, 0))
-        _deny(pyseccomp, filtered, DENIED_WITHOUT_NAMESPACES)
-        _deny(pyseccomp, filtered, OWN_ONLY, pyseccomp.Arg(0, pyseccomp.NE, 0))
+        _deny(pyseccomp, filtered, DENIED_WITHOUT_NAMESPACES.split())
+        _deny(pyseccomp, filtered, OWN_ONLY.split(), pyseccomp.Arg(0, pyseccomp.NE, 0))
     return _exported(filtered)
 
 

@@ -3,9 +3,12 @@
 | tier | is made of | what it proves |
 |---|---|---|
 | T3 | a virtual machine or attested hardware around T2 | an attestation from outside; the probe never awards it |
-| T2 | bubblewrap namespaces, seccomp, cgroup limits | no file, process, kernel interface or network but the job's own; memory, processes and time capped |
-| T1 | Landlock, seccomp, rlimits, no_new_privs, no capabilities | no file but the job's own, no socket, no second process; time and private memory capped. Host names and the file tree's shape stay visible |
+| T2 | bubblewrap namespaces, seccomp, cgroups | no file, process, kernel interface, network but the job's own; caps |
+| T1 | Landlock, seccomp, rlimits, no capabilities | no file but the job's own, no socket, no second process; caps |
 | T0 | nothing | nothing: for synthetic data on a developer's machine |
+
+Caps are memory, processes (T1: threads only), processor, time and bytes written. T1 leaves visible what is no content:
+the host's name, the names and sizes of files.
 """
 
 from enum import StrEnum
