@@ -1,33 +1,23 @@
 """What a run gets of a version: split by patient, nameless, and encrypted for that run alone."""
 
 import hmac
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from datasets import parquet
+from datasets.parquet import encrypt
 from datasets.recipes import Features
 from policies.errors import BadInput, Misuse
+
+__all__ = ["encrypt", "prepare", "split"]
 
 PART_BITS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Extract:
-    """One part of a run's data, as the worker sees it, and who is in it, as only the service sees it.
-
-    Attributes:
-        frame: ``patient`` (UInt32, 0, 1, ... densely), ``f0`` to ``fn`` (Float32), ``label`` (Int64); by patient.
-        patients: The pseudonym of each number.
-    """
-
-    frame: pl.DataFrame
-    patients: tuple[str, ...]
-
-
 def split(patients: Iterable[str], key: bytes, holdout: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return (train, holdout): each patient's side is a keyed hash of himself, so no other patient can move him.
+
+    Both sides are ordered by another keyed hash.
 
     Args:
         patients: Pseudonyms, in any order; doubles count once.
@@ -42,27 +32,33 @@ def split(patients: Iterable[str], key: bytes, holdout: float) -> tuple[tuple[st
     limit = int(holdout * 2**PART_BITS)
     train: list[str] = []
     held: list[str] = []
-    for patient in _shuffled(patients, key):
+    for patient in sorted(set(patients), key=lambda one: _hash(key, "order", one)):
         side = int.from_bytes(_hash(key, "split", patient)[: PART_BITS // 8], "big")
         (held if side < limit else train).append(patient)
     return tuple(train), tuple(held)
 
 
-def prepare(features: Features, patients: Iterable[str], key: bytes) -> Extract:
+def prepare(features: Features, patients: Sequence[str]) -> pl.DataFrame:
     """Return the rows of ``patients`` in the worker's form.
 
-    Numbers follow a keyed hash of the pseudonyms: neither the order in which records came in nor the pseudonyms can
-    be read from them. A patient without a labelled record is left out.
+    Args:
+        features: What a recipe gave.
+        patients: One side of ``split``. Their order becomes the numbering, and ``split`` orders by a keyed hash: so
+            neither pseudonyms nor the order in which records came in can be read from the numbers. A patient without
+            a labelled record is left out.
+
+    Returns:
+        ``patient`` (UInt32, 0, 1, ... densely), ``f0`` to ``fn`` (Float32), ``label`` (Int64), by patient.
 
     Raises:
         BadInput: nobody is left.
     """
     present = set(features.frame["patient"])
-    order = tuple(patient for patient in _shuffled(patients, key) if patient in present)
+    order = [patient for patient in patients if patient in present]
     if not order:
         raise BadInput("no patient of this extract has a labelled record")
     numbers = pl.DataFrame({"patient": order, "_number": range(len(order))}, schema_overrides={"_number": pl.UInt32})
-    frame = (
+    return (
         features.frame.join(numbers, on="patient", how="inner", maintain_order="left")
         .sort("_number", maintain_order=True)
         .select(
@@ -71,23 +67,6 @@ def prepare(features: Features, patients: Iterable[str], key: bytes) -> Extract:
             "label",
         )
     )
-    return Extract(frame, order)
-
-
-def seal(extract: Extract, key: bytes, run: str, part: str) -> bytes:
-    """Return the encrypted Parquet file of one part of a run.
-
-    Args:
-        extract: The rows.
-        key: 32 bytes; the worker gets it on its standard input.
-        run: The run's id.
-        part: ``"train"`` or ``"holdout"``.
-    """
-    return parquet.encrypt(extract.frame, key, f"run/{run}/{part}")
-
-
-def _shuffled(patients: Iterable[str], key: bytes) -> list[str]:
-    return sorted(set(patients), key=lambda patient: _hash(key, "order", patient))
 
 
 def _hash(key: bytes, purpose: str, patient: str) -> bytes:

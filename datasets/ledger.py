@@ -6,9 +6,9 @@ run after seeing the last, so composition must hold for parameters chosen adapti
 fixed in ``policies/budget.yaml``. The whole Rényi vector is stored with each charge, for looking back.
 
 Amounts are exact decimals. Charges are rounded up and the cap is rounded down, at twelve places, so no sum is ever
-too low. A batch that outgrows its cap moves the output's distribution by at most ``overflow`` in total variation;
-under a lifetime epsilon E that costs ``(1 + e^E) * overflow`` of delta, and a fixed share of the lifetime delta is set
-aside for it.
+too low. A mechanism may also lose a delta of its own; a fixed share of the lifetime delta is set aside for those.
+
+A batch that outgrows its cap is part of the mechanism, not an afterthought: see ``rdp``.
 """
 
 import math
@@ -23,8 +23,9 @@ from policies.states import ChargeState, check_transition
 from policies.thresholds import Budget
 
 PLACES = Decimal("1e-12")
-OVERFLOW_SHARE = Decimal("0.25")
-"""The part of the lifetime delta kept for batches that outgrow their cap."""
+FINE = Decimal("1e-18")
+DELTA_SHARE = Decimal("0.1")
+"""The part of the lifetime delta kept for mechanisms that lose a delta of their own."""
 
 NUMERIC_SLACK = 1e-9
 """Relative safety on a Rényi divergence computed in floating point, added before it is rounded up."""
@@ -41,7 +42,8 @@ class Event:
         q: Sampling probability of one patient in one step; 1 for ``gaussian``.
         sigma: Noise standard deviation divided by the L2 sensitivity of one patient.
         steps: How often it runs.
-        overflow: Bound on the probability that any batch of all the steps outgrows its cap.
+        overflow: Bound on the probability that any batch of all the steps outgrows its cap and is cut, at random.
+        delta: What all the steps together lose outright, for mechanisms that are only approximately Rényi private.
     """
 
     kind: Kind
@@ -49,6 +51,7 @@ class Event:
     sigma: float
     steps: int
     overflow: float = 0.0
+    delta: float = 0.0
 
     def __post_init__(self) -> None:
         rules = (
@@ -57,7 +60,7 @@ class Event:
             ((self.kind == "gaussian") == (self.q == 1), "a gaussian event has q = 1 and no other has"),
             (math.isfinite(self.sigma) and self.sigma > 0, "sigma is positive"),
             (self.steps >= 1, "there is at least one step"),
-            (0 <= self.overflow < 1, "overflow is a probability below 1"),
+            (0 <= self.overflow <= 1 and 0 <= self.delta < 1, "overflow and delta are probabilities"),
         )
         for holds, sentence in rules:
             if not holds:
@@ -71,6 +74,7 @@ class Event:
             "sigma": self.sigma,
             "steps": self.steps,
             "overflow": self.overflow,
+            "delta": self.delta,
         }
 
 
@@ -80,7 +84,7 @@ class Amount:
 
     Attributes:
         rho: Rényi divergence at the admission order.
-        delta: Delta for overflowing batches.
+        delta: What mechanisms lose outright.
     """
 
     rho: Decimal
@@ -147,7 +151,7 @@ def charge(id_: str, run: str, events: Sequence[Event], tokens: frozenset[str], 
     vectors = [rdp(event, rules.rdp_orders) for event in events]
     vector = tuple(sum(column, Decimal(0)) for column in zip(*vectors, strict=True))
     rho = vector[rules.rdp_orders.index(rules.admission_order)]
-    delta = sum((overflow_delta(event, rules) for event in events), Decimal(0))
+    delta = sum((_up(event.delta, FINE) for event in events), Decimal(0))
     return Charge(id_, run, tuple(events), tokens, vector, Amount(rho, delta))
 
 
@@ -168,25 +172,23 @@ def rdp(event: Event, orders: tuple[float, ...]) -> tuple[Decimal, ...]:
     """Return the Rényi divergences of an event at ``orders``, each rounded up at twelve places.
 
     Computed by dp-accounting (Mironov, Talwar & Zhang, arXiv 1908.10530, for sampled Gaussians). A value that is not
-    finite is ``Infinity``, which fits no cap.
+    finite is ``Infinity``, which fits no cap. A sampled Gaussian's divergence at a fractional order, where that
+    computation may not converge, is taken at the next whole order: divergences grow with the order.
+
+    Cut batches: pair the draws of two neighbouring tables. Where the draw without the patient is under the cap, he
+    moves the sum by at most one sensitivity. Where it has reached the cap, he can take another's place and moves it
+    by at most two: a sampled Gaussian of half the noise. That has probability at most b = overflow / (steps q), for
+    a cut needs one more. The Rényi integral is jointly convex, so a step's is at most (1 - b) of the first and b of
+    the second.
     """
-    import dp_accounting as dp
-    from dp_accounting.rdp import RdpAccountant
-
-    step: dp.DpEvent = dp.GaussianDpEvent(event.sigma)
     if event.kind == "poisson-gaussian":
-        step = dp.PoissonSampledDpEvent(event.q, step)
-    accountant = RdpAccountant(list(orders), dp.NeighboringRelation.ADD_OR_REMOVE_ONE)
-    accountant.compose(step, event.steps)
-    return tuple(_up(float(value)) for value in accountant.rdp)
-
-
-def overflow_delta(event: Event, rules: Budget) -> Decimal:
-    """Return the delta that overflowing batches of an event cost under the lifetime epsilon, rounded up, 18 places."""
-    if event.overflow == 0:
-        return Decimal(0)
-    cost = Decimal(event.overflow) * Decimal(1 + math.exp(rules.epsilon)) * (1 + Decimal(NUMERIC_SLACK))
-    return cost.quantize(Decimal("1e-18"), ROUND_CEILING)
+        orders = tuple(float(math.ceil(order)) for order in orders)
+    plain = _sampled_gaussian(event.kind, event.q, event.sigma, orders)
+    if event.overflow:
+        b = min(1.0, event.overflow / (event.steps * event.q))
+        halved = _sampled_gaussian(event.kind, event.q, event.sigma / 2, orders)
+        plain = tuple(_mixed(b, one, two, order) for one, two, order in zip(plain, halved, orders, strict=True))
+    return tuple(_up(event.steps * value, PLACES) for value in plain)
 
 
 def rho_budget(epsilon: float, delta: float, order: float) -> Decimal:
@@ -210,7 +212,7 @@ def cap(rules: Budget) -> Amount:
     Raises:
         Misuse: the rules leave no budget at all.
     """
-    kept = (Decimal(str(rules.delta)) * OVERFLOW_SHARE).quantize(Decimal("1e-18"), ROUND_FLOOR)
+    kept = (Decimal(str(rules.delta)) * DELTA_SHARE).quantize(FINE, ROUND_FLOOR)
     rho = rho_budget(rules.epsilon, float(Decimal(str(rules.delta)) - kept), rules.admission_order)
     if rho <= 0:
         raise Misuse("the lifetime budget leaves nothing at its admission order")
@@ -263,7 +265,27 @@ def runs_left(spent: Amount, one: Amount, rules: Budget) -> int:
     return max(0, int(min(ratios)))
 
 
-def _up(value: float) -> Decimal:
+def _sampled_gaussian(kind: Kind, q: float, sigma: float, orders: tuple[float, ...]) -> tuple[float, ...]:
+    import dp_accounting as dp
+    from dp_accounting.rdp import RdpAccountant
+
+    step: dp.DpEvent = dp.GaussianDpEvent(sigma)
+    if kind == "poisson-gaussian":
+        step = dp.PoissonSampledDpEvent(q, step)
+    accountant = RdpAccountant(list(orders), dp.NeighboringRelation.ADD_OR_REMOVE_ONE)
+    accountant.compose(step)
+    return tuple(float(value) for value in accountant.rdp)
+
+
+def _mixed(b: float, one: float, two: float, order: float) -> float:
+    """Return the divergence whose integral is (1 - b) of the one's and b of the other's; computed in logarithms."""
+    if b == 1 or not math.isfinite(two):
+        return two
+    low, high = sorted((math.log1p(-b) + (order - 1) * one, math.log(b) + (order - 1) * two))
+    return (high + math.log1p(math.exp(low - high))) / (order - 1)
+
+
+def _up(value: float, places: Decimal) -> Decimal:
     if not math.isfinite(value):
         return Decimal("Infinity")
-    return Decimal(value * (1 + NUMERIC_SLACK)).quantize(PLACES, ROUND_CEILING)
+    return Decimal(value * (1 + NUMERIC_SLACK)).quantize(places, ROUND_CEILING)
