@@ -122,7 +122,7 @@ class Table:
     """One of the tables a reader gives.
 
     Attributes:
-        key: Columns that identify a row: a second row with the same key but other content is quarantined.
+        key: Columns that identify a row: rows with the same key that contradict each other are all quarantined.
         order: Columns whose numeric order stands in for time where a source has no dates.
     """
 

@@ -55,7 +55,7 @@ class Step(Protocol):
     def name(self) -> str: ...
 
     def apply(self, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the table with repaired cells, all rows still there, and the rows to quarantine (``REJECT_SCHEMA``).
+        """Return the table with changed cells, all rows still there, and the rows to quarantine (``REJECT_SCHEMA``).
 
         A row may be named more than once; its first reason counts.
         """
@@ -73,24 +73,40 @@ def rejects(rows: pl.DataFrame, reason: str | None = None) -> pl.DataFrame:
     return rows.select(pl.col("_row"), why).cast(REJECT_SCHEMA)  # type: ignore[arg-type]  # a plain dict is a schema
 
 
-def take(step: Step, source: str, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, StepReport]:
-    """Return (kept rows, quarantined rows as ``REJECT_SCHEMA``, report) of one step.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one step made of a table: the kept rows, the refused (``REJECT_SCHEMA``), and which kept ones it repaired."""
+
+    kept: pl.DataFrame
+    refused: pl.DataFrame
+    repaired: pl.Series
+    report: StepReport
+
+
+def take(step: Step, source: str, table: pl.DataFrame) -> Taken:
+    """Return what ``step`` made of ``table``, with rows and cells counted outside the step.
+
+    A row counts as repaired if one of its cells changed; a step that also brings good cells to another form says in a
+    Boolean column ``_repair`` which changes were repairs.
 
     Raises:
         RowsLost: the step did not account for each row exactly once.
     """
     after, refused = step.apply(table)
     refused = refused.unique("_row", keep="first", maintain_order=True).sort("_row")
-    if not after["_row"].equals(table["_row"]):
+    if not after["_row"].equals(table["_row"]) or not refused["_row"].is_in(table["_row"].implode()).all():
         raise RowsLost(f"step {step.name} on {source}: the rows that came out are not those that went in")
-    kept = after.join(refused, on="_row", how="anti", maintain_order="left")
-    before = table.join(refused, on="_row", how="anti", maintain_order="left")
+    after = after.join(refused.select("_row"), on="_row", how="anti", maintain_order="left")
+    before = table.join(refused.select("_row"), on="_row", how="anti", maintain_order="left")
     shared = [name for name in table.columns if name in after.columns and not name.startswith("_")]
-    changed = pl.DataFrame({name: before[name].ne_missing(kept[name]) for name in shared})
-    repaired = int(changed.select(pl.any_horizontal(pl.all()).sum()).item()) if shared else 0
-    cells = int(changed.select(pl.sum_horizontal(pl.all().sum())).item()) if shared else 0
-    reasons = refused.group_by("reason").len().sort("reason").rows()
-    report = StepReport(
-        step.name, source, table.height, kept.height - repaired, repaired, refused.height, cells, tuple(reasons)
-    )
-    return kept, refused, report
+    changed = pl.DataFrame({name: before[name].ne_missing(after[name]) for name in shared})
+    cells = int(sum(changed[name].sum() for name in shared))
+    touched = changed.select(pl.any_horizontal(pl.all())).to_series() if shared else pl.Series([False] * after.height)
+    if "_repair" in after.columns:
+        touched &= after["_repair"]
+        after = after.drop("_repair")
+    repaired = after["_row"].filter(touched)
+    reasons = tuple(refused.group_by("reason").len().sort("reason").rows())
+    kept = after.height - repaired.len()
+    report = StepReport(step.name, source, table.height, kept, repaired.len(), refused.height, cells, reasons)
+    return Taken(after, refused, repaired, report)

@@ -19,6 +19,7 @@ from deid.step import no_rejects, rejects
 Order = Literal["YMD", "DMY", "MDY"]
 
 SENTINELS = frozenset({"1900-01-01", "9999-12-31", "1899-12-30"})
+REGULAR = r"^(\d{4}-\d{2}-\d{2}|\d{8})([ T]?\d{2}:?\d{2}(:?\d{2})?)?$"
 _DIGITS = str.maketrans("〇○零一二三四五六七八九", "000123456789")
 _TAIL = r"(?=$|\D)"
 _TRIPLE = re.compile(rf"^(\d{{1,4}})\s*[年/.\-]\s*(\d{{1,2}})\s*[月/.\-]\s*(\d{{1,4}})\s*[日号]?{_TAIL}")
@@ -38,7 +39,7 @@ _MONTHS = {name: i for i, name in enumerate("jan feb mar apr may jun jul aug sep
 
 @dataclass(frozen=True, slots=True)
 class CleanDates:
-    """Rewrite date columns as ``YYYY-MM-DD``.
+    """Rewrite date columns as ``YYYY-MM-DD``. Only forms other than ``REGULAR`` count as repaired.
 
     Sentinels (1900-01-01, 9999-12-31) become empty. Rows are quarantined with ``bad-date``, ``lunar-date``,
     ``ambiguous-date-order`` or ``conflicting-date-order``.
@@ -52,6 +53,7 @@ class CleanDates:
 
     def apply(self, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         refused = no_rejects()
+        table = table.with_columns(pl.lit(value=False).alias("_repair"))
         for column, wanted in self.columns:
             distinct = table[column].drop_nulls().unique().sort()
             order = infer_order(distinct) if wanted == "auto" else wanted
@@ -61,7 +63,10 @@ class CleanDates:
                 pl.DataFrame(parsed, schema=schema, orient="row"), on=column, how="left", maintain_order="left"
             )
             refused = refused.vstack(rejects(found.filter(pl.col("reason").is_not_null())))
-            table = found.with_columns(pl.col("_iso").alias(column)).drop("_iso", "reason")
+            irregular = ~pl.col(column).fill_null("20000101").str.contains(REGULAR)
+            table = found.with_columns(
+                pl.col("_iso").alias(column), (pl.col("_repair") | irregular).alias("_repair")
+            ).drop("_iso", "reason")
         return table, refused
 
 

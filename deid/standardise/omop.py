@@ -8,11 +8,7 @@ on which other patients are there. Beside each ``*_source_value`` stands the tri
 Source: OMOP CDM v5.4 (https://ohdsi.github.io/CommonDataModel/cdm54.html), field names and concept identifiers.
 """
 
-from hashlib import blake2b
-
 import polars as pl
-
-from deid.mapping import TARGETS
 
 _TRIPLE = {"code": pl.String, "code_system": pl.String, "code_version": pl.String}
 
