@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ _WRITES = re.compile(
     r"|truncate(?:\s+table)?(?:\s+only)?|merge\s+into|copy)\s+(?:\"?\w+\"?\.)?\"?(\w+)\"?",
     re.IGNORECASE,
 )
+
+
+def wall_clock() -> datetime:
+    """Return the present moment: the clock of a facility that was given no other."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ def engine(url: str) -> sa.Engine:
 
 
 @contextmanager
-def unit_of_work(database: sa.Engine, clock: Clock) -> Iterator[Work]:
+def unit_of_work(database: sa.Engine, clock: Clock = wall_clock) -> Iterator[Work]:
     """Yield a ``Work`` that commits at the end, or rolls back when an error leaves the block.
 
     Raises:
@@ -100,7 +106,7 @@ def reading(database: sa.Engine) -> Iterator[Session]:
         yield session
 
 
-def work_in(session: Session, clock: Clock) -> Work:
+def work_in(session: Session, clock: Clock = wall_clock) -> Work:
     """Return a unit of work inside a session that somebody else commits, such as a durable job's transaction.
 
     The same rule holds, as long as the session's engine was made by ``engine``.

@@ -4,58 +4,43 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from datasets import manifest as manifests
 from datasets.keys import Keystore
 from datasets.keystore import FileKeystore, root_key
+from datasets.manifest import Anchor, Manifest
 from datasets.objects import LocalObjects, Objects
+from datasets.recipes import Recipe, load
+from datasets.store import Store
+from datasets.vault import Vault
 from policies import access
 from policies.entry import Clock
-from policies.errors import Misuse
-from policies.thresholds import budget
+from policies.errors import Misuse, NotFound
+from policies.people import Person
+from policies.thresholds import FOLDER, budget
 from service import identity
-from service.database import engine, upgrade
+from service.database import Work, engine, upgrade, wall_clock
 from service.log.log import Log
 from service.log.sequencer import Sequencer
 from service.models import FreezeRow
 from service.repositories.charges import SqlCharges
 from service.repositories.keys import SqlWrappedKeys
 from service.repositories.permits import SqlPermits
-from service.repositories.place import OnEngine, Place
+from service.repositories.place import InWork, OnEngine
 from service.repositories.versions import SqlDatasets, SqlVersions
 from service.settings import Settings
 
-
-def wall_clock() -> datetime:
-    """Return the present moment."""
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Repositories:
-    """What ``datasets`` asks for, kept in the database: each write a transaction, or all in one open unit of work."""
-
-    wrapped_keys: SqlWrappedKeys
-    datasets: SqlDatasets
-    versions: SqlVersions
-    permits: SqlPermits
-    charges: SqlCharges
-
-
-def repositories(place: Place) -> Repositories:
-    """Return the repositories on a place: ``OnEngine(database, clock)`` or ``InWork(work)``."""
-    return Repositories(
-        SqlWrappedKeys(place), SqlDatasets(place), SqlVersions(place), SqlPermits(place), SqlCharges(place, budget())
-    )
+RECIPES = FOLDER / "recipes"
 
 
 @dataclass(frozen=True, slots=True)
 class Facility:
-    """An open facility. ``store`` has a transaction for each write."""
+    """An open facility. Each write of a repository is a transaction; those of ``…_in(work)`` join a unit of work."""
 
     settings: Settings
     clock: Clock
@@ -64,12 +49,94 @@ class Facility:
     objects: Objects
     log: Log
     sequencer: Sequencer
-    store: Repositories
+
+    @property
+    def wrapped_keys(self) -> SqlWrappedKeys:
+        """The wrapped data keys."""
+        return SqlWrappedKeys(self._place)
+
+    @property
+    def datasets(self) -> SqlDatasets:
+        """The registered datasets."""
+        return SqlDatasets(self._place)
+
+    @property
+    def versions(self) -> SqlVersions:
+        """The registered versions."""
+        return SqlVersions(self._place)
+
+    @property
+    def permits(self) -> SqlPermits:
+        """The permits."""
+        return SqlPermits(self._place)
+
+    @property
+    def charges(self) -> SqlCharges:
+        """The privacy-budget ledger."""
+        return SqlCharges(self._place, budget())
+
+    @property
+    def store(self) -> Store:
+        """The encrypted versions."""
+        return Store(self.objects, self.keystore, self.wrapped_keys)
+
+    @property
+    def vault(self) -> Vault:
+        """The encrypted uploads, quarantines and other blobs."""
+        return Vault(self.objects, self.keystore, self.wrapped_keys, scope="vault")
+
+    def permits_in(self, work: Work) -> SqlPermits:
+        """Return the permits, written in an open unit of work."""
+        return SqlPermits(InWork(work))
+
+    def charges_in(self, work: Work) -> SqlCharges:
+        """Return the ledger, written in an open unit of work."""
+        return SqlCharges(InWork(work), budget())
+
+    def may(self, person: Person, action: access.Action, resource: access.Resource) -> bool:
+        """Return whether the rules allow it, for lists and buttons; what is done is decided again, and logged."""
+        return access.decide(person, action, resource).allowed
+
+    def recipe(self, name: str) -> Recipe:
+        """Return a feature recipe that ships with the program.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        path = RECIPES / f"{name}.yaml"
+        if path.parent != RECIPES or not path.is_file():
+            raise NotFound("there is no such feature recipe")
+        return load(path)
+
+    def manifest_of(self, dataset: str, version: int) -> Manifest:
+        """Return the manifest of a committed version, compared with what the database remembers of it.
+
+        Raises:
+            NotFound: there is no such version, or it is a draft.
+            Tampered: the object store holds another one.
+        """
+        found = self.versions.get(dataset, version)
+        if not found.digest:
+            raise NotFound("this version is a draft: it has not been committed")
+        return self.store.load(dataset, version, Anchor(version, found.digest))
+
+    def manifest(self, body: dict[str, Any]) -> Manifest:
+        """Return the manifest that its ``as_dict`` wrote, such as a draft's, which has no envelope yet."""
+        return manifests._from(body)  # noqa: SLF001  # until datasets.manifest names it in public
+
+    def newest(self, dataset: str) -> Manifest | None:
+        """Return the manifest of the newest committed version, or nothing before the first."""
+        numbers = [version.number for version in self.versions.of(dataset) if version.digest]
+        return self.manifest_of(dataset, max(numbers)) if numbers else None
 
     def close(self) -> None:
         """Bring the log up to date and let go of the database."""
         self.sequencer.stop()
         self.database.dispose()
+
+    @property
+    def _place(self) -> OnEngine:
+        return OnEngine(self.database, self.clock)
 
 
 def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
@@ -96,8 +163,7 @@ def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
     log = Log(database, settings.home / "log", settings.log_origin, key)
     sequencer = Sequencer(log, settings.log_interval)
     sequencer.start()
-    place = OnEngine(database, clock)
-    return Facility(settings, clock, database, keystore, objects, log, sequencer, repositories(place))
+    return Facility(settings, clock, database, keystore, objects, log, sequencer)
 
 
 @contextmanager

@@ -134,27 +134,28 @@ class UploadRow(Governed):
 
 
 class DatasetRow(Governed):
-    """A governed collection of records; ``purposes`` are GA4GH DUO codes."""
+    """A governed collection of records; the document holds ``purposes`` (GA4GH DUO codes) and public bounds."""
 
     __tablename__ = "datasets"
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     org: Mapped[str] = mapped_column(ID, index=True)
     title: Mapped[str] = mapped_column(sa.String(200))
     data_class: Mapped[str] = mapped_column(sa.String(32))
-    purposes: Mapped[list[str]]
     created_at: Mapped[str] = mapped_column(MOMENT)
+    document: Mapped[Document]
 
 
 class VersionRow(Stateful):
-    """A numbered snapshot; ``digest`` is the hash of its signed manifest, the anchor against rollback."""
+    """A numbered snapshot; ``digest`` is its committed manifest's hash: the anchor against rollback."""
 
     __tablename__ = "versions"
     dataset: Mapped[str] = mapped_column(sa.ForeignKey("datasets.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     state: Mapped[VersionState] = _state(VersionState)
-    digest: Mapped[str] = mapped_column(DIGEST)
-    author: Mapped[str] = mapped_column(ID)
+    digest: Mapped[str | None] = mapped_column(DIGEST)
+    envelope: Mapped[bytes | None]
     created_at: Mapped[str] = mapped_column(MOMENT)
+    document: Mapped[Document]
 
 
 class WrappedKeyRow(Governed):

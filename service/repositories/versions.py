@@ -47,10 +47,11 @@ class SqlDatasets:
                 row = DatasetRow(
                     id=dataset.id, org=dataset.owner_org, data_class=dataset.data_class.value, created_at=entry.at
                 )
+                row.document = {}
                 work.session.add(row)
             elif (row.org, row.data_class) != (dataset.owner_org, dataset.data_class.value):
                 raise Conflict("a dataset keeps its owner and its data class")
-            row.title, row.purposes = dataset.title, sorted(dataset.purposes)
+            row.title, row.document = dataset.title, {**row.document, "purposes": sorted(dataset.purposes)}
             work.add(entry)
 
 
@@ -94,8 +95,8 @@ class SqlVersions:
                         number=version.number,
                         state=version.state,
                         digest=version.digest,
-                        author=version.author,
                         created_at=entry.at,
+                        document={"author": version.author},
                     )
                 )
             elif replace(_version(row), state=version.state) != version:
@@ -106,8 +107,8 @@ class SqlVersions:
 
 
 def _dataset(row: DatasetRow) -> Dataset:
-    return Dataset(row.id, row.title, row.org, DataClass(row.data_class), frozenset(row.purposes))
+    return Dataset(row.id, row.title, row.org, DataClass(row.data_class), frozenset(row.document.get("purposes", ())))
 
 
 def _version(row: VersionRow) -> DatasetVersion:
-    return DatasetVersion(row.dataset, row.number, row.state, row.digest, row.author)
+    return DatasetVersion(row.dataset, row.number, row.state, row.digest or "", row.document.get("author", ""))

@@ -49,10 +49,10 @@ def upgrade() -> None:
         sa.Column("org", sa.String(length=64), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("data_class", sa.String(length=32), nullable=False),
-        sa.Column(
-            "purposes", sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"), nullable=False
-        ),
         sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column(
+            "document", sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_datasets")),
     )
     with op.batch_alter_table("datasets", schema=None) as batch_op:
@@ -246,9 +246,12 @@ def upgrade() -> None:
             sa.Enum("draft", "published", "withdrawn", name="versionstate", native_enum=False, length=32),
             nullable=False,
         ),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("author", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=True),
+        sa.Column("envelope", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column(
+            "document", sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"), nullable=False
+        ),
         sa.ForeignKeyConstraint(["dataset"], ["datasets.id"], name=op.f("fk_versions_dataset")),
         sa.PrimaryKeyConstraint("dataset", "number", name=op.f("pk_versions")),
     )

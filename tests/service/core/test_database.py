@@ -34,9 +34,8 @@ def hospital(name: str = "h1") -> OrganisationRow:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[sa.Engine]:
-    made = engine(database_url)
-    upgrade(made)
+def database(ready_url: str) -> Iterator[sa.Engine]:
+    made = engine(ready_url)
     yield made
     made.dispose()
 
@@ -218,9 +217,8 @@ def test_the_database_itself_refuses_to_shrink_the_log(filled: sa.Engine, statem
         connection.execute(sa.text(statement))
 
 
-def test_the_database_refuses_to_empty_the_log(postgres_url: str) -> None:
-    made = engine(postgres_url)
-    upgrade(made)
+def test_the_database_refuses_to_empty_the_log(ready_postgres_url: str) -> None:
+    made = engine(ready_postgres_url)
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), made.begin() as connection:
         connection.execute(sa.text("truncate entries cascade"))
     made.dispose()
