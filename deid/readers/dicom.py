@@ -11,7 +11,6 @@ import pydicom
 from pydicom.charset import decode_element
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.valuerep import PersonName
 
 from deid.clean import encoding
 from deid.mapping import Source
@@ -116,8 +115,6 @@ def _settle(dataset: Dataset) -> str:
 
 def _original(value: object) -> bytes:
     """Return the bytes behind a value that was read as Latin-1, DICOM's default."""
-    if isinstance(value, PersonName):
-        return bytes(value)
     return _text(value).encode("latin-1", "replace")
 
 
