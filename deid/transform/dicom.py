@@ -44,7 +44,7 @@ REMOVED = frozenset(
     {
         "AcquisitionContextSequence", "ActualHumanPerformersSequence", "AdmittingDiagnosesCodeSequence",
         "AuthorObserverSequence", "ConsultingPhysicianIdentificationSequence",
-        "ContentCreatorIdentificationCodeSequence", "ContributingEquipmentSequence", 
+        "ContentCreatorIdentificationCodeSequence", "ContributingEquipmentSequence",
         "CustodialOrganizationSequence", "DataSetTrailingPadding", "DigitalSignaturesSequence",
         "EncapsulatedDocument", "EncryptedAttributesSequence", "GPSLatitude", "GPSLatitudeRef", "GPSLongitude",
         "GPSLongitudeRef", "GPSAltitude", "GPSAltitudeRef", "GraphicAnnotationSequence", "IconImageSequence",
@@ -53,7 +53,7 @@ REMOVED = frozenset(
         "IssuerOfPatientIDQualifiersSequence", "IssuerOfServiceEpisodeIDSequence", "LastMenstrualDate",
         "MACParametersSequence", "MedicalAlerts", "ModifiedAttributesSequence",
         "NonconformingModifiedAttributesSequence",
-        "OperatorIdentificationSequence", "OriginalAttributesSequence", "OtherPatientIDsSequence", 
+        "OperatorIdentificationSequence", "OriginalAttributesSequence", "OtherPatientIDsSequence",
         "ParticipantSequence", "PatientAge", "PatientBirthTime", "PatientInsurancePlanCodeSequence",
         "PatientPrimaryLanguageCodeSequence", "PatientPrimaryLanguageModifierCodeSequence", "PatientSexNeutered",
         "PatientSize", "PatientWeight", "PerformedProtocolCodeSequence", "PerformingPhysicianIdentificationSequence",
