@@ -30,6 +30,10 @@ DELTA_SHARE = Decimal("0.1")
 NUMERIC_SLACK = 1e-9
 """Relative safety on a Rényi divergence computed in floating point, added before it is rounded up."""
 
+LEAST_SIGMA, MOST_SIGMA = 0.01, 2**20
+MOST_STEPS = 10**9
+"""Beyond these a mechanism protects nobody, or its divergence leaves the range in which decimals stay exact."""
+
 Kind = Literal["gaussian", "poisson-gaussian"]
 
 
@@ -58,8 +62,8 @@ class Event:
             (self.kind in ("gaussian", "poisson-gaussian"), "its kind is gaussian or poisson-gaussian"),
             (0 < self.q <= 1, "q lies above 0 and at most at 1"),
             ((self.kind == "gaussian") == (self.q == 1), "a gaussian event has q = 1 and no other has"),
-            (math.isfinite(self.sigma) and self.sigma > 0, "sigma is positive"),
-            (self.steps >= 1, "there is at least one step"),
+            (LEAST_SIGMA <= self.sigma <= MOST_SIGMA, f"sigma lies from {LEAST_SIGMA} to {MOST_SIGMA}"),
+            (1 <= self.steps <= MOST_STEPS, f"there are from 1 to {MOST_STEPS} steps"),
             (0 <= self.overflow <= 1 and 0 <= self.delta < 1, "overflow and delta are probabilities"),
         )
         for holds, sentence in rules:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from datasets.versions import DataClass
 from policies.envelope import seal, statement, unseal
-from policies.errors import Tampered
+from policies.errors import BadInput, Tampered
 
 SCHEMA = "medtrain.manifest/1"
 PREDICATE_TYPE = "urn:medtrain:manifest:1"
@@ -128,9 +128,14 @@ def digest(envelope: bytes) -> str:
 
 
 def sign(manifest: Manifest, key: Ed25519PrivateKey) -> bytes:
-    """Return the manifest in a DSSE envelope. The same manifest and key give the same bytes."""
+    """Return the manifest in a DSSE envelope. The same manifest and key give the same bytes.
+
+    Raises:
+        BadInput: it does not follow ``manifest.schema.json``.
+    """
     body = manifest.as_dict()
-    jsonschema.validate(body, _schema())
+    if not _validator().is_valid(body):
+        raise BadInput("the manifest does not follow its schema")
     subjects = {f"{part.table}/{part.bucket}": part.sha256 for part in manifest.parts}
     return seal(statement(subjects, PREDICATE_TYPE, body), key)
 
@@ -145,13 +150,11 @@ def read(envelope: bytes, key: Ed25519PublicKey, *, dataset: str, version: int) 
     if payload.get("predicateType") != PREDICATE_TYPE:
         raise Tampered("the signed statement is not a manifest")
     body = payload["predicate"]
-    try:
-        jsonschema.validate(body, _schema())
-    except jsonschema.ValidationError:
-        raise Tampered("the signed manifest does not follow its schema") from None
+    if not _validator().is_valid(body):
+        raise Tampered("the signed manifest does not follow its schema")
     if (body["dataset"], body["version"]) != (dataset, version):
         raise Tampered("this manifest is of another dataset or version")
-    return _from(body)
+    return from_dict(body)
 
 
 def check_anchor(envelope: bytes, anchor: Anchor) -> None:
@@ -164,7 +167,8 @@ def check_anchor(envelope: bytes, anchor: Anchor) -> None:
         raise Tampered(f"version {anchor.version} is not the one that was published")
 
 
-def _from(body: dict[str, Any]) -> Manifest:
+def from_dict(body: dict[str, Any]) -> Manifest:
+    """Return the manifest that ``as_dict`` wrote."""
     rest = {key: value for key, value in body.items() if key != "schema"}
     return Manifest(
         **rest
@@ -178,6 +182,7 @@ def _from(body: dict[str, Any]) -> Manifest:
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path(__file__).with_name("manifest.schema.json").read_text("utf-8"))
-    return found
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
+        json.loads(Path(__file__).with_name("manifest.schema.json").read_text("utf-8"))
+    )

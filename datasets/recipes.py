@@ -154,7 +154,7 @@ def parse(raw: Any) -> Recipe:
     Raises:
         BadMapping: it is not a valid recipe; the message says where.
     """
-    for problem in sorted(jsonschema.Draft202012Validator(_schema()).iter_errors(raw), key=lambda e: e.json_path):
+    for problem in sorted(_validator().iter_errors(raw), key=lambda found: found.json_path):
         raise BadMapping(f"the recipe breaks its schema at {problem.json_path} ({problem.validator})")
     recipe = Recipe(
         name=raw["name"],
@@ -221,6 +221,7 @@ def _matches(raw: Mapping[str, Any]) -> tuple[tuple[str, Match], ...]:
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path(__file__).with_name("recipe.schema.json").read_text("utf-8"))
-    return found
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
+        json.loads(Path(__file__).with_name("recipe.schema.json").read_text("utf-8"))
+    )
