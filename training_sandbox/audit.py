@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from policies.canonical import canonical
 from policies.errors import Refused
 from policies.thresholds import ReleaseRules, release_rules
@@ -51,7 +53,8 @@ def audit(job: Job, steps: bytes, rules: ReleaseRules | None = None) -> Audit:
     slack = (rules or release_rules()).epsilon_slack
     check_steps(steps, job.plan)
     training = accountant.epsilon(job.plan)
-    evaluation = accountant.epsilon_of_events([job.evaluation.mechanism], job.plan.delta)
+    with np.errstate(divide="ignore"):  # the PRV formula takes log(1 - q), which is minus infinity without sampling
+        evaluation = accountant.epsilon_of_events([job.evaluation.mechanism], job.plan.delta)
     check_agreement(training, slack)
     check_agreement(evaluation, slack)
     return Audit(job.plan.steps, training, evaluation)

@@ -246,12 +246,11 @@ def verify(folder: Path, trust: Path) -> Verification:
     files = _files(folder)
     said = _opened(files, keys.certificate)
     _check_model(files, said)
-    epsilon = _check_epsilon(said)
     recorded = entries.decode(files[release.ENTRY])
     if recorded.facts.get("certificate") != logged(files[release.CERTIFICATE])["certificate"]:
         raise Tampered("the log entry is about another certificate")
     checkpoint = verify_receipt(files[release.RECEIPT], files[release.ENTRY], keys.checkpoint)
-    return Verification(said, epsilon, checkpoint.origin, checkpoint.size)
+    return Verification(said, _check_epsilon(said), checkpoint.origin, checkpoint.size)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
