@@ -10,10 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from datasets import manifest as manifests
 from datasets.keys import Keystore
 from datasets.keystore import FileKeystore, root_key
-from datasets.manifest import Anchor, Manifest
+from datasets.manifest import Anchor, Manifest, from_dict
 from datasets.objects import LocalObjects, Objects
 from datasets.recipes import Recipe, load
 from datasets.store import Store
@@ -122,7 +121,7 @@ class Facility:
 
     def manifest(self, body: dict[str, Any]) -> Manifest:
         """Return the manifest that its ``as_dict`` wrote, such as a draft's, which has no envelope yet."""
-        return manifests._from(body)  # noqa: SLF001  # until datasets.manifest names it in public
+        return from_dict(body)
 
     def newest(self, dataset: str) -> Manifest | None:
         """Return the manifest of the newest committed version, or nothing before the first."""

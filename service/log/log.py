@@ -129,15 +129,15 @@ class Log:
         if before is not None:
             query = query.where(EntryRow.id < before)
         with reading(self.database) as session:
-            rows = session.execute(query.order_by(EntryRow.id.desc()).limit(limit)).tuples()
+            rows = session.execute(query.order_by(EntryRow.id.desc()).limit(limit))
             return [Found(entry, position, decode(body)) for entry, body, position in rows]
 
     def export(self, wanted: Wanted = _ALL) -> Iterator[bytes]:
         """Yield the canonical bytes of matching entries, in the order of the tree: the leaves themselves."""
         query = sa.select(EntryRow.body).join(PositionRow, PositionRow.entry == EntryRow.id)
         query = query.where(*_conditions(wanted)).order_by(PositionRow.position)
-        with reading(self.database) as session:
-            yield from session.scalars(query.execution_options(yield_per=1_000))
+        with reading(self.database) as session, session.execute(query.execution_options(yield_per=1_000)) as found:
+            yield from found.scalars()
 
 
 def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:

@@ -51,7 +51,7 @@ def place(session: Session, limit: int = BATCH) -> int:
         .order_by(EntryRow.id)
         .limit(limit)
     )
-    found = session.execute(waiting).tuples().all()
+    found = session.execute(waiting).all()
     if not found:
         return 0
     tree = Frontier(row.size, _hashes(row.frontier))

@@ -1,6 +1,5 @@
 """Checking the whole log: the published folder with public values only, and the database behind it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ def verify_folder(folder: Path, trusted: str, since: bytes | None = None) -> Log
     grown = _Grown(older)
     for number in range(-(-checkpoint.size // tiles.WIDTH)):
         width = min(tiles.WIDTH, checkpoint.size - number * tiles.WIDTH)
-        leaves = [leaf_hash(entry) for entry in _decoded(tiles.read_bundle(folder, number, width))]
+        leaves = [leaf_hash(entry) for entry in tiles.read_bundle(folder, number, width)]
         grown.check_tile(folder, 0, number, leaves)
         for leaf in leaves:
             for level, node, value in grown.add(leaf):
@@ -140,15 +139,16 @@ def _verify_database(session: Session, published: Checkpoint) -> None:
     columns = (EntryRow.at, EntryRow.actor, EntryRow.action, EntryRow.kind, EntryRow.object, EntryRow.permit)
     rows = sa.select(PositionRow.position, PositionRow.leaf, EntryRow.body, *columns, EntryRow.decision)
     rows = rows.join(EntryRow, EntryRow.id == PositionRow.entry).order_by(PositionRow.position)
-    for expected, row in enumerate(session.execute(rows.execution_options(yield_per=1_000)).tuples()):
-        place, leaf, body, *copied = row
-        if place != expected or leaf != leaf_hash(body):
-            raise Tampered("an entry of the database is not the one that has its place in the log")
-        if copied != _copied(decode(body)):
-            raise Tampered("a searchable column of the database does not fit its entry")
-        for level, number, value in grown.add(leaf):
-            if level % tree.STEP == 0 and session.get_one(NodeRow, (level, number)).hash != value:
-                raise Tampered("a stored hash of the database does not fit the entries")
+    with session.execute(rows.execution_options(yield_per=1_000)) as found:
+        for expected, row in enumerate(found):
+            place, leaf, body, *copied = row
+            if place != expected or leaf != leaf_hash(body):
+                raise Tampered("an entry of the database is not the one that has its place in the log")
+            if copied != _copied(decode(body)):
+                raise Tampered("a searchable column of the database does not fit its entry")
+            for level, number, value in grown.add(leaf):
+                if level % tree.STEP == 0 and session.get_one(NodeRow, (level, number)).hash != value:
+                    raise Tampered("a stored hash of the database does not fit the entries")
     grown.check(Checkpoint(published.origin, head.size, head.root))
     if published.size > head.size:
         raise Tampered("the database holds fewer entries than were published")
@@ -156,12 +156,6 @@ def _verify_database(session: Session, published: Checkpoint) -> None:
 
 def _copied(entry: Entry) -> list[str | None]:
     return [entry.at, entry.actor, entry.action, entry.kind, entry.object, entry.permit, entry.decision]
-
-
-def _decoded(entries: list[bytes]) -> Iterator[bytes]:
-    for entry in entries:
-        decode(entry)
-        yield entry
 
 
 def _opened(note: bytes | None, trusted: str) -> Checkpoint | None:

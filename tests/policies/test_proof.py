@@ -138,6 +138,11 @@ def test_equal_and_empty_trees_need_equal_roots_and_no_proof(old: int, root: byt
         check_consistency(old, root, 4, slow_root(leaves(4)), path)
 
 
+def test_an_empty_consistency_proof_is_refused() -> None:
+    with pytest.raises(Tampered, match="too short"):
+        check_consistency(3, slow_root(leaves(3)), 5, slow_root(leaves(5)), [])
+
+
 @pytest.mark.parametrize("index", [-1, 4])
 def test_an_entry_outside_the_log_has_no_proof(index: int) -> None:
     with pytest.raises(Tampered):
