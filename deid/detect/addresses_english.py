@@ -1,0 +1,77 @@
+"""Addresses and regions in English text."""
+
+import re
+from collections.abc import Iterator
+
+from deid.detect.span import Span
+
+_STATES = (
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC PR"
+).replace(" ", "|")
+_STATE_NAMES = (
+    r"Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|"
+    r"Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|"
+    r"Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming|"
+    r"England|Scotland|Wales|Ontario|Quebec|Queensland|Victoria|New South Wales"
+)
+_TYPE = (
+    r"(?:Street|Avenue|Road|Drive|Lane|Boulevard|Court|Place|Terrace|Parkway|Highway|Crescent|Close|Square|Trail|Parade|Grove|Mews|Gardens|Row|Walk|Green|"
+    r"St|Ave|Av|Rd|Dr|Ln|Blvd|Ct|Pl|Ter|Pkwy|Hwy|Cres|Sq|Trl|Way|Circle|Cir|Loop|Pike|Alley|Expressway|Turnpike|Plaza|Hill|Park|Path|Run)"
+)
+_WORD = r"[A-Z][A-Za-z'.-]*"
+_UNIT = r"(?:,? ?(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Building|Bldg|Flat|Lot|#)\.?(?: ?#| no\.?)? ?[0-9A-Z][0-9A-Za-z-]{0,5})"
+_CITY = rf"(?:,? ?\n?{_WORD}(?: {_WORD}){{0,2}},? (?:{_STATES}|{_STATE_NAMES})\b)"
+_ZIP = r"(?:,? ?[0-9]{5}(?:-[0-9]{4})?\b)"
+_UK_POST = r"[A-Z]{1,2}[0-9][0-9A-Z]? ?[0-9][ABD-HJLNP-UW-Z]{2}"
+_STREET = re.compile(
+    rf"\b[0-9]{{1,6}}[A-Z]?(?:-[0-9]+)?,? (?:[NSEW]\.? |North |South |East |West )?(?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}\b\.?(?: [NSEW]{{1,2}}\b)?{_UNIT}?{_CITY}?{_ZIP}?(?:,? {_UK_POST}\b)?"
+)
+_NUMBERED = re.compile(rf"\b[0-9]{{1,6}} (?:[NSEW]\.? )?[0-9]{{1,3}}(?:st|nd|rd|th) {_TYPE}\b\.?{_UNIT}?{_CITY}?{_ZIP}?")
+_BOX = re.compile(rf"\bP\.? ?O\.? Box [0-9]+{_CITY}?{_ZIP}?", re.IGNORECASE)
+_BARE_STREET = re.compile(rf"\b(?:on|at|near|along|off|corner of) ((?:{_WORD} ){{1,3}}(?:Street|Avenue|Road|Drive|Lane|Boulevard|Highway|Parkway|St|Ave|Rd|Blvd)\b\.?)(?! (?:hospital|clinic))")
+_APARTMENT = re.compile(r"\b(?:Apt|Apartment|Flat|Suite|Rm|Room)\.? ?#? ?[0-9]{1,5}[A-Z]?\b")
+_CITY_STATE = re.compile(rf"\b{_WORD}(?: {_WORD}){{0,2}}, (?:(?:{_STATES})\b(?: [0-9]{{5}}(?:-[0-9]{{4}})?)?|(?:{_STATE_NAMES})\b(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?)")
+_STATE_ZIP = re.compile(rf"\b(?:{_STATES}) [0-9]{{5}}(?:-[0-9]{{4}})?\b")
+_ZIP_CUED = re.compile(r"\b(?:zip|zip code|postal code|postcode|post code)[ :#]{1,3}([0-9]{5}(?:-[0-9]{4})?|[A-Z0-9]{2,4} ?[A-Z0-9]{3})\b", re.IGNORECASE)
+_POST_UK = re.compile(rf"\b{_UK_POST}\b")
+_LIVES = re.compile(
+    rf"\b(?:lives?|living|lived|resides?|residing|resident|residence|moved|relocated|native|born|hometown|home|home town|visiting|traveled|travelled|travels|returned|trip|flew|drove|driving|"
+    rf"raised|grew up|immigrated|emigrated|transferred|originally|outskirts|city|town|village|county|suburb)"
+    rf"(?: (?:back|alone|out|recently|here|up|with [a-z]+ [a-z]+|to|from|in|of|near|at|is|and raised|outside|around|just outside)){{1,4}} (?:the )?({_WORD}(?: {_WORD}){{0,2}}(?:,? (?:{_STATE_NAMES}|{_STATES}))?)"
+)
+_COUNTY = re.compile(rf"\b{_WORD}(?: {_WORD})? (?:County|Township|Borough|Parish|Village|Shire)\b")
+_CITIES = re.compile(
+    r"\b(?:New York(?: City)?|Los Angeles|Chicago|Houston|Philadelphia|Phoenix|San Antonio|San Diego|Dallas|San Francisco|Seattle|Boston|Denver|Nashville|Detroit|Portland|"
+    r"Las Vegas|Memphis|Baltimore|Milwaukee|Albuquerque|Tucson|Fresno|Sacramento|Atlanta|Miami|Oakland|Minneapolis|Cleveland|Tampa|New Orleans|Pittsburgh|Cincinnati|St\.? Louis|"
+    r"Orlando|Honolulu|Brooklyn|Queens|Bronx|Manhattan|London|Manchester|Birmingham|Leeds|Glasgow|Edinburgh|Liverpool|Bristol|Dublin|Paris|Berlin|Munich|Rome|Madrid|Barcelona|"
+    r"Toronto|Vancouver|Montreal|Ottawa|Calgary|Sydney|Melbourne|Brisbane|Perth|Auckland|Wellington|Tokyo|Osaka|Seoul|Beijing|Shanghai|Guangzhou|Shenzhen|Hangzhou|Nanjing|Suzhou|"
+    r"Wuhan|Chengdu|Mumbai|Delhi|Bangalore|Manila|Bangkok|Hanoi|Cairo|Lagos|Nairobi|Johannesburg|Pudong|Xuhui|Minhang|Wuxi|Ningbo|Tianjin|Chongqing|Xi'an|Dalian|Qingdao)\b"
+    r"(?! (?:score|criteria|classification|scale|type|coma|blue|rose|stain|sausage|heart study|fracture|marrow))"
+)
+_NOT_PLACES = frozenset(
+    "The This That ICU ED ER OR PACU NICU Home Hospital Bed Room Emergency Medical Surgery Floor Unit Department I He She Patient Clinic No Yes Her His Our We They It Medicine "
+    "A An And But Past Family Social History Physical Review Monday Tuesday Wednesday Thursday Friday Saturday Sunday Dr Mr Mrs Ms".split()
+)
+
+
+def find(text: str, source: str) -> Iterator[Span]:
+    """Yield English addresses and regions, on folded text."""
+    for pattern, label, score in (
+        (_STREET, "ADDRESS", 0.9),
+        (_NUMBERED, "ADDRESS", 0.9),
+        (_BOX, "ADDRESS", 0.9),
+        (_BARE_STREET, "ADDRESS", 0.7),
+        (_APARTMENT, "ADDRESS", 0.6),
+        (_CITY_STATE, "REGION", 0.8),
+        (_STATE_ZIP, "ADDRESS", 0.8),
+        (_ZIP_CUED, "ADDRESS", 0.85),
+        (_POST_UK, "ADDRESS", 0.7),
+        (_COUNTY, "REGION", 0.7),
+        (_CITIES, "REGION", 0.7),
+        (_LIVES, "REGION", 0.6),
+    ):
+        for match in pattern.finditer(text):
+            group = 1 if pattern.groups else 0
+            if pattern in (_LIVES, _CITY_STATE, _COUNTY) and match[group].split()[0].strip(",") in _NOT_PLACES:
+                continue
+            yield Span(*match.span(group), label, score, source)
