@@ -240,6 +240,8 @@ def _patterned(text: str) -> Iterator[Span]:
         if match[0] not in _OLD_DENY and _left_open_word(text, match.start()):
             yield _span(match.start(), match.end(), 0.7)
     for match in _MASKED.finditer(text):
+        if "某" not in match[0] and match[1] in _WORDLIKE:
+            continue
         yield _span(match.start(), match.end(), 0.85)
     for match in _CLAN.finditer(text):
         yield _span(*match.span(match.lastindex or 1), 0.85)
@@ -296,6 +298,8 @@ def _uncued(text: str, start: int) -> Iterator[Span]:
     given = text[start + length : end]
     if len(given) < 2 or _impossible(text, start, end, length, colon=False):
         return
+    if text[start - 1 : start + 1] in _BOUND and start:
+        return
     left = start == 0 or not "\u4e00" <= text[start - 1] <= "\u9fff"
     right = end >= len(text) or not "\u4e00" <= text[end] <= "\u9fff"
     if given in DOUBLE and (left or right or (_left_open(text, start) and _FOLLOW.match(text, end))):
@@ -304,4 +308,10 @@ def _uncued(text: str, start: int) -> Iterator[Span]:
         yield _span(start, end, 0.5)
 
 
+_BOUND = frozenset(
+    "过程 病程 疗程 流程 里程 代谢 感谢 致谢 多谢 凋谢 小叶 肺叶 上叶 下叶 中叶 前叶 额叶 颞叶 顶叶 枕叶 脑叶 茶叶 检查 复查 调查 探查 筛查 由于 对于 位于 关于 属于 处于 等于 高于 低于 大于 小于 鉴于 至于 "
+    "石膏 身高 升高 增高 偏高 提高 水平 公平 不安 平安 长安 患方 对方 双方 前方 后方 上方 下方 地方 处方 配方 局方 警方 院方 家方 天花 雪花 病毛 皮毛 眉毛 睫毛 主任 责任 信任 担任 慈江 长江 松江 浙江 龙江 湛江 镇江 "
+    "牛马 海马 吗丁 鸡汤 喝汤 中汤 米汤 分段 阶段 节段 片段 肠段 手段 时段 首段 末段 近段 远段 心尹 关节 海关 有关 相关 无关 瓣关 开关 正常 异常 经常 日常 平常 如常 寻常 通常 时常 常常 家常 变黄 发黄 蛋黄 大黄 卵黄 "
+    "雄黄 牛黄 色黄 苔黄 尿黄 漂白 蛋白 苍白 灰白 明白 空白 美白 皮白 色白 苔白 严重 夸张 紧张 扩张 怒张 主张 曲张 舒张 开张 扩张 纸张 牵张 张力 一张 两张 三张 高康 健康 小康".split()
+)
 _WORD_PAIR = re.compile(r"(?:国家|家庭|生活|明显|文化|光明|平安|安全|长期|海水|春天|天然|新生|健康|心理|成功|清洁|清晰|正常|大小|东西|南北|一二|二三|开始|开放|进行|发展|发生|发现|立即|立位|平卧|平行|安静|和平|自然|行为|有效|思想|思维|向前|前进|友好)")

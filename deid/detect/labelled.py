@@ -92,6 +92,7 @@ _STRONG_ENGLISH = re.compile(r"no\b|number|num\b|nbr|id\b|[#:=]|ending|mrn|ssn|n
 _TAIL = re.compile(r"(?:尾号|末四位|后四位|后4位|last (?:four|4)(?: digits)?(?: of [A-Za-z ]{2,20})?|ending in)(?: ?(?:是|为|:|of|are|is))? ?([0-9Xx]{3,6})(?![0-9])", re.IGNORECASE)
 _POLITE = re.compile(r"(?:1[0-2][0-9]|911|999|112|12[0-9]{3})")
 _PLAIN_DATE = re.compile(r"(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|(?:19|20)[0-9]{2}|[0-9]{1,2}[-/.:][0-9]{1,2}")
+_CYCLE = re.compile(r"[Dd][0-9]{1,2}(?:[-~,/][Dd]?[0-9]{1,2})*(?:/[A-Za-z]+)?")  # days of a treatment cycle
 _COURT = re.compile(r"\((?:19|20)[0-9]{2}\)[\u4e00-\u9fff]{1,2}[0-9]{0,4}[\u4e00-\u9fff]{1,4}(?:字第?)?[0-9]{1,6}号")
 _POSTAL_LOT = re.compile(r"(?:批|国药准字|生产批|批准文)$")
 
@@ -123,7 +124,7 @@ def _plausible(text: str, match: re.Match[str], label: str) -> bool:
     if label == "PHONE":
         digits = sum(c.isdigit() or c == "*" for c in value) or len(value)
         return digits >= 3 and _POLITE.fullmatch(value) is None
-    if _POSTAL_LOT.search(text[max(0, match.start() - 3) : match.start()]):
+    if _CYCLE.fullmatch(value) or _POSTAL_LOT.search(text[max(0, match.start() - 3) : match.start()]):
         return False
     return len(value) >= (4 if label in ("BANK", "ID_CARD", "PASSPORT") else 3) and _PLAIN_DATE.fullmatch(value) is None
 
@@ -131,6 +132,8 @@ def _plausible(text: str, match: re.Match[str], label: str) -> bool:
 def _plausible_english(text: str, match: re.Match[str], label: str) -> bool:
     value, cue = match[1], text[match.start() : match.start(1)]
     digits = sum(c.isdigit() for c in value)
+    if _CYCLE.fullmatch(value):
+        return False
     if _PLAIN_DATE.fullmatch(value) or _POLITE.fullmatch(value) or text[match.end() : match.end() + 1] == "%":
         return False
     if _STRONG_ENGLISH.search(cue):
