@@ -170,7 +170,7 @@ def _kept(session: Session, tokens: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for some in batches(tokens):
         wanted = sa.select(MergedTokenRow.gone, MergedTokenRow.kept).where(MergedTokenRow.gone.in_(some))
-        found |= dict(session.execute(wanted))
+        found |= {row.gone: row.kept for row in session.execute(wanted)}
     return found
 
 
