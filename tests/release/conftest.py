@@ -182,9 +182,7 @@ def logged(envelope: bytes, **changes: object) -> tuple[bytes, bytes]:
 
 
 @pytest.fixture
-def released(
-    tmp_path: Path, ran: tuple[Job, dict[str, bytes]], vetted: egress.Vetted, said: dict[str, object]
-) -> Path:
+def released(tmp_path: Path, ran: tuple[Job, dict[str, bytes]], vetted: egress.Vetted, said: dict[str, object]) -> Path:
     """Return a release folder in which everything fits."""
     files = release.package(vetted, GRAPH, GRAPH.to_json(), ran[0], epsilon=said["privacy"]["training"]["pld"])
     envelope = certificate.issue(said, files.subjects(), CERTIFIER)

@@ -181,7 +181,9 @@ def test_the_certificate_says_what_a_reader_needs(said: dict) -> None:
     assert said["privacy"]["accountants"].keys() == {"pld", "prv", "rdp"}
     assert any("relative to the published dataset version" in caveat for caveat in said["caveats"])
     assert any("loating point" in caveat for caveat in said["caveats"])
-    assert said["privacy"]["training"]["pld"] <= said["privacy"]["training"]["prv"] <= said["privacy"]["training"]["rdp"]
+    assert (
+        said["privacy"]["training"]["pld"] <= said["privacy"]["training"]["prv"] <= said["privacy"]["training"]["rdp"]
+    )
 
 
 def test_two_approvals_of_one_person_make_no_certificate(ran: tuple, vetted: object, made: SimpleNamespace) -> None:

@@ -27,7 +27,7 @@ ORDERS = "orders.json"
 # Every call an attempt makes by number; the host looks the numbers up, since they differ between processors.
 CALLS = """ptrace process_vm_readv pidfd_open pidfd_getfd bpf perf_event_open userfaultfd io_uring_setup keyctl add_key
 request_key unshare clone setns mount umount2 fsopen pivot_root chroot open_by_handle_at init_module kexec_load
-personality memfd_secret shmget syslog socket prctl"""
+personality memfd_secret shmget syslog socket prctl ioctl"""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_USER = 0x10000000
@@ -197,6 +197,13 @@ def _neighbour(world: World) -> Iterable[str]:
     yield _answer(lambda: list(world.neighbour.parent.iterdir()))
 
 
+def _host_scratch(world: World) -> Iterable[str]:
+    """The neighbour lies in the host's folder for temporary files; the job's own must not be the same one."""
+    names: set[str] = set()
+    got = _answer(lambda: names.update(path.name for path in world.neighbour.parents[3].iterdir()), "read")
+    yield "leaked" if world.neighbour.parents[2].name in names else "private" if got == "read" else got
+
+
 def _newer_calls(world: World) -> Iterable[str]:
     return [_call(world, number, 0, 0, 0) for number in (449, 451, 460, 600, 1023)]
 
@@ -320,6 +327,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
     _attempt(9, "fill /dev and /dev/shm", "EROFS ENOSPC", "EACCES", _fill_devices),
     _attempt(11, "make a device node", "EPERM", "EPERM EACCES", _make_devices),
     _attempt(15, "read another job's output", "ENOENT", "EACCES", _neighbour),
+    _attempt(17, "the host's temporary files", "private ENOENT", "EACCES", _host_scratch),
     _attempt(18, "reopen the input for writing through /proc", "EROFS", "EACCES", _reopen),
     _attempt(19, "environment of process 1 and the parent", "ours", "EACCES", _environment_of_others),
     _attempt(20, "command line of process 1 and the parent", "none", "EACCES", _commands_of_others),
@@ -373,6 +381,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
     _attempt(45, "calls newer than the filter", "ENOSYS", "ENOSYS", _newer_calls),
     _attempt(46, "memfd_secret", "EPERM", "EPERM", _calls(("memfd_secret", 0))),
     _attempt(47, "run a program out of memory", "neutral", "EPERM", _anonymous_program),
+    _attempt(48, "type into the terminal", "EPERM", "EPERM", _calls(("ioctl", 0, 0x5412, 0), ("ioctl", 0, 0x541C, 0))),
     _attempt(49, "System V shared memory", "EPERM", "EPERM", _calls(("shmget", 0, 4096, 0o1600))),
     _attempt(50, "a second filter that allows everything", "EPERM", "EPERM", _allow_everything),
     _attempt(51, "regain powers", "none", "none", _powers),

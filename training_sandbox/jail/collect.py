@@ -47,13 +47,16 @@ def _read(root: int, name: str, limit: int) -> bytes:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
     except OSError:
         raise OutputRefused("the job left something that is not a plain file") from None
-    with os.fdopen(file, "rb") as source:
+    try:
         before = os.fstat(file)
         if not stat.S_ISREG(before.st_mode) or before.st_nlink != 1:
             raise OutputRefused("the job left something that is not a plain file")
         if before.st_size > limit:
             raise OutputRefused("the job wrote more than it may")
-        content = source.read(before.st_size + 1)
-        if len(content) != before.st_size:
-            raise OutputRefused("an output file changed while it was read")
-        return content
+        with os.fdopen(os.dup(file), "rb") as source:
+            content = source.read(before.st_size + 1)
+    finally:
+        os.close(file)
+    if len(content) != before.st_size:
+        raise OutputRefused("an output file changed while it was read")
+    return content

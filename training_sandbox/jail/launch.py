@@ -57,10 +57,16 @@ def follow(order: dict[str, Any]) -> None:
         os.set_inheritable(descriptor, True)
     if order["seccomp"] is not None:
         _filter(libc, base64.b64decode(order["seccomp"]))
-    if order["status"] is not None:
-        os.write(order["status"], b"{}")
-        os.close(order["status"])
-    os.execve(order["argv"][0], order["argv"], order["environment"])  # noqa: S606  # an argument vector, no shell
+    status = order["status"]
+    if status is not None:
+        os.set_inheritable(status, False)
+        os.write(status, b"{}")
+    try:
+        os.execve(order["argv"][0], order["argv"], order["environment"])  # noqa: S606  # an argument vector, no shell
+    except OSError:
+        if status is not None:
+            os.ftruncate(status, 0)
+        raise
 
 
 def _confine(libc: ctypes.CDLL, folders: dict[str, list[str]]) -> None:

@@ -48,10 +48,7 @@ def program(*, namespaces: bool) -> bytes:
     Raises:
         JailTooWeak: libseccomp is missing or does not know one of the names: a filter with holes is no filter.
     """
-    try:
-        import pyseccomp
-    except (ImportError, RuntimeError):
-        raise JailTooWeak("libseccomp is not installed on this machine") from None
+    pyseccomp = _library()
     filtered = pyseccomp.SyscallFilter(defaction=pyseccomp.ALLOW)
     _deny(pyseccomp, filtered, DENIED.split())
     # The C library falls back to clone, whose flags a filter can read.
@@ -75,6 +72,14 @@ def program(*, namespaces: bool) -> bytes:
     return _exported(filtered)
 
 
+def _library() -> Any:
+    try:
+        import pyseccomp
+    except (ImportError, RuntimeError):
+        raise JailTooWeak("libseccomp is not installed on this machine") from None
+    return pyseccomp
+
+
 def _deny(seccomp: Any, filtered: Any, names: list[str], *when: Any) -> None:
     for name in names:
         try:
@@ -92,7 +97,10 @@ def _exported(filtered: Any) -> bytes:
 
 
 def numbers(names: list[str]) -> dict[str, int]:
-    """Return the numbers of system calls on this machine's processor."""
-    import pyseccomp
+    """Return the numbers of system calls on this machine's processor.
 
+    Raises:
+        JailTooWeak: libseccomp is missing.
+    """
+    pyseccomp = _library()
     return {name: pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) for name in names}
