@@ -219,6 +219,12 @@ def test_terms_change_while_a_permit_is_a_draft_and_not_later() -> None:
     assert (permits.get("p-1").epsilon, len(permits.entries)) == (Decimal(5), 3)
 
 
+def test_approvals_are_written_while_the_terms_stay() -> None:
+    permits = MemoryPermits([permit(state=SUBMITTED)])
+    permits.put(permit(state=SUBMITTED, approvals=("wang",)), entry())
+    assert permits.get("p-1").approvals == ("wang",)
+
+
 def test_a_permit_is_not_written_into_a_state_it_cannot_reach() -> None:
     permits = MemoryPermits([permit()])
     with pytest.raises(IllegalTransition):
