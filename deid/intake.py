@@ -16,7 +16,7 @@ from deid.clean.text import FoldWidth, MapValues
 from deid.mapping import Mapping, Source, Table
 from deid.profile import Kind, profile_columns
 from deid.records import Reading, Records, Reject
-from deid.slots import DATES, kept, lift, slot, target, unmapped
+from deid.slots import DATES, kept, lift, slot, unmapped
 from deid.standardise.units import StandardiseUnits
 from deid.step import RowsLost, Step, StepReport, take
 from deid.transform.declassify import RefuseClassified
@@ -96,6 +96,7 @@ class Intake:
     rejects: list[Reject] = field(default_factory=list)
     columns: list[ColumnFate] = field(default_factory=list)
     units: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unread: list[bytes] = field(default_factory=list, repr=False)
     strangers: int = 0
 
 
@@ -119,6 +120,7 @@ def take_in(records: Records, mapping: Mapping) -> Intake:
         reading = _reader(source)(source, records)
         _check_count(source, reading)
         intake.rejects += reading.rejects
+        intake.unread += [reject.raw for reject in reading.rejects]
         intake.units[source.name] = (reading.counted, len(reading.rejects))
         for name in sorted(reading.tables):
             _add(intake, source, source.table(name), reading.tables[name])

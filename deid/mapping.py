@@ -169,24 +169,25 @@ class Mapping:
     sha256: str
 
 
-def load(path: Path) -> Mapping:
+def load_mapping(path: Path) -> Mapping:
     """Return the mapping in a YAML file.
 
     Raises:
         BadMapping: the file cannot be read, has an unknown key or names a target that does not exist.
     """
     try:
-        return parse(path.read_bytes())
+        return parse_mapping(path.read_bytes())
     except OSError:
         raise BadMapping("the mapping file cannot be read") from None
 
 
-def parse(raw: bytes) -> Mapping:
-    """Return the mapping in YAML bytes.
+def parse_mapping(text: str | bytes) -> Mapping:
+    """Return the mapping in a YAML text.
 
     Raises:
         BadMapping: not YAML, an unknown key, or a target that does not exist; the message says where.
     """
+    raw = text.encode() if isinstance(text, str) else text
     try:
         content = yaml.load(raw, Loader=UniqueKeys)  # noqa: S506  # a SafeLoader that also refuses duplicate keys
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):

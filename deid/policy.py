@@ -66,7 +66,7 @@ class Profile:
     sha256: str
 
 
-def load(path: Path) -> Profile:
+def read_profile(path: Path) -> Profile:
     """Return the profile in a YAML file.
 
     Raises:
@@ -87,7 +87,7 @@ def load(path: Path) -> Profile:
     return profile
 
 
-def shipped(name: str) -> Profile:
+def load_profile(name: str) -> Profile:
     """Return a profile of ``policies/profiles`` by name.
 
     Raises:
@@ -96,7 +96,7 @@ def shipped(name: str) -> Profile:
     known = {path.stem: path for path in FOLDER.glob("*.yaml")}
     if name not in known:
         raise BadMapping(f"there is no such profile; there are {', '.join(sorted(known))}")
-    return load(known[name])
+    return read_profile(known[name])
 
 
 def _check(profile: Profile) -> None:

@@ -23,10 +23,12 @@ ENOUGH = 0.8  # share of the sampled values that must have a shape
 _NAMES: tuple[tuple[Kind, str], ...] = (
     (
         "identifier",
-        r"姓名|身份证|证件号|病案号|住院号|门诊号|病历号|健康卡|医保|手机|电话|邮箱|地址|住址|联系人|单位名称|报告号|标本号"
-        r"|^(xm|sfzh|dh|xzz.*|hkdz.*|gzdwjdz|dwdh|lxr.*|jkkh|bah|zyh|patid|patient_nbr|encounter_id)$"
-        r"|^(kzr|zrys|zzys|zyys|zrhs|jxys|sxys|bmy|zkys|zkhs)\d?$|医师|医生|检验者|审核者"
-        r"|name$|phone|email|address|(^|_)mrn|(^|_)ssn|passport|patient_?id|id_?card",
+        (
+            r"姓名|身份证|证件号|病案号|住院号|门诊号|病历号|健康卡|医保|手机|电话|邮箱|地址|住址|联系人|单位名称|报告号|标本号"
+            r"|^(xm|sfzh|dh|xzz.*|hkdz.*|gzdwjdz|dwdh|lxr.*|jkkh|bah|zyh|patid|patient_nbr|encounter_id)$"
+            r"|^(kzr|zrys|zzys|zyys|zrhs|jxys|sxys|bmy|zkys|zkhs)\d?$|医师|医生|检验者|审核者"
+            r"|name$|phone|email|address|(^|_)mrn|(^|_)ssn|passport|patient_?id|id_?card"
+        ),
     ),
     ("quasi-identifier", r"年龄|性别|民族|职业|籍贯|婚姻|邮编|^(xb|nl|mz|zy|hy|gj|gg|csd)$|^(age|gender|sex|race|zip)"),
     ("date", r"日期|时间|出生|^(csrq|rysj|cysj)$|date|time$|birth"),

@@ -75,7 +75,7 @@ def rejects(rows: pl.DataFrame, reason: str | None = None) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one step made of a table: the kept rows, the refused (``REJECT_SCHEMA``), and which kept ones it repaired."""
+    """What one step made of a table: kept rows, refused ones (``REJECT_SCHEMA``), and which of the kept it repaired."""
 
     kept: pl.DataFrame
     refused: pl.DataFrame

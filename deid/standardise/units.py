@@ -133,11 +133,12 @@ class _Result:
 def analytes() -> tuple[Analyte, ...]:
     """Return the table's analytes."""
     raw: dict[str, dict[str, Any]] = _table()["analytes"]
-    lists = ("names", "loinc_others")
-    whole = [
-        {"name": name, **{k: tuple(v) if k in lists else v for k, v in spec.items()}} for name, spec in raw.items()
-    ]
-    return tuple(Analyte(**spec) for spec in whole)
+    return tuple(_analyte(name, dict(spec)) for name, spec in raw.items())
+
+
+def _analyte(name: str, spec: dict[str, Any]) -> Analyte:
+    names, others = tuple(spec.pop("names")), tuple(spec.pop("loinc_others", ()))
+    return Analyte(name=name, names=names, loinc_others=others, **spec)
 
 
 def analyte_of(code: str | None, name: str | None, item: str | None = None) -> Analyte | None:
