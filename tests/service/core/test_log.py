@@ -79,7 +79,8 @@ def test_the_log_grows_step_by_step_into_the_same_files_as_at_once(log, said, tm
             assert file.read_bytes() == (log.folder / file.relative_to(tmp_path / "again")).read_bytes()
 
 
-def test_a_large_log_has_a_second_level_of_tiles(log, said) -> None:
+def test_a_large_log_has_a_second_level_of_tiles(ready_sqlite_url, tmp_path, said) -> None:
+    log = Log(engine(ready_sqlite_url), tmp_path / "log", ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
     row = _values(said())
     with log.database.begin() as connection:
         connection.execute(sa.insert(EntryRow.__table__), [{**row, "body": b"%d" % number} for number in range(66_000)])
@@ -87,6 +88,7 @@ def test_a_large_log_has_a_second_level_of_tiles(log, said) -> None:
     assert checkpoint.root == root_hash(leaf_hash(b"%d" % number) for number in range(66_000))
     assert verify_folder(log.folder, log.vkey).size == 66_000
     assert [path.name for path in (log.folder / "tile" / "2").rglob("*") if path.is_file()] == ["1"]
+    log.database.dispose()
 
 
 def test_every_entry_has_a_receipt_that_anyone_can_check(log, said) -> None:
