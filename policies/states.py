@@ -77,42 +77,55 @@ State = SubmissionState | VersionState | ExtractState | PermitState | RunState |
 
 _S, _V, _E, _P, _R, _C = SubmissionState, VersionState, ExtractState, PermitState, RunState, ChargeState
 
-TRANSITIONS: dict[State, frozenset[State]] = {
-    _S.RECEIVED: frozenset({_S.PROFILED, _S.REJECTED}),
-    _S.PROFILED: frozenset({_S.MAPPED, _S.REJECTED}),
-    _S.MAPPED: frozenset({_S.PROCESSING, _S.REJECTED}),
-    _S.PROCESSING: frozenset({_S.NEEDS_REVIEW, _S.REJECTED}),
-    _S.NEEDS_REVIEW: frozenset({_S.ACCEPTED, _S.REJECTED}),
-    _S.ACCEPTED: frozenset(),
-    _S.REJECTED: frozenset(),
-    _V.DRAFT: frozenset({_V.PUBLISHED, _V.WITHDRAWN}),
-    _V.PUBLISHED: frozenset({_V.WITHDRAWN}),
-    _V.WITHDRAWN: frozenset(),
-    _E.PREPARED: frozenset({_E.DELIVERED, _E.EXPIRED, _E.SHREDDED}),
-    _E.DELIVERED: frozenset({_E.EXPIRED, _E.SHREDDED}),
-    _E.EXPIRED: frozenset({_E.SHREDDED}),
-    _E.SHREDDED: frozenset(),
-    _P.DRAFT: frozenset({_P.SUBMITTED, _P.CLOSED}),
-    _P.SUBMITTED: frozenset({_P.RETURNED, _P.APPROVED, _P.REJECTED}),
-    _P.RETURNED: frozenset({_P.SUBMITTED, _P.CLOSED}),
-    _P.APPROVED: frozenset({_P.ACTIVE, _P.REVOKED, _P.EXPIRED}),
-    _P.REJECTED: frozenset(),
-    _P.ACTIVE: frozenset({_P.EXPIRED, _P.REVOKED, _P.CLOSED}),
-    _P.EXPIRED: frozenset({_P.CLOSED}),
-    _P.REVOKED: frozenset({_P.CLOSED}),
-    _P.CLOSED: frozenset(),
-    _R.QUEUED: frozenset({_R.PREPARING, _R.CANCELLED, _R.REFUSED}),
-    _R.PREPARING: frozenset({_R.TRAINING, _R.CANCELLED, _R.REFUSED, _R.FAILED}),
-    _R.TRAINING: frozenset({_R.AUDITING, _R.CANCELLED, _R.FAILED}),
-    _R.AUDITING: frozenset({_R.AWAITING_RELEASE, _R.REFUSED, _R.FAILED}),
-    _R.AWAITING_RELEASE: frozenset({_R.RELEASED, _R.REFUSED}),
-    _R.RELEASED: frozenset(),
-    _R.REFUSED: frozenset(),
-    _R.FAILED: frozenset(),
-    _R.CANCELLED: frozenset(),
-    _C.RESERVED: frozenset({_C.SPENT, _C.VOIDED}),
-    _C.SPENT: frozenset(),
-    _C.VOIDED: frozenset(),
+# Keyed by kind first: members of two kinds with the same word are equal as text.
+TRANSITIONS: dict[type[State], dict[State, frozenset[State]]] = {
+    _S: {
+        _S.RECEIVED: frozenset({_S.PROFILED, _S.REJECTED}),
+        _S.PROFILED: frozenset({_S.MAPPED, _S.REJECTED}),
+        _S.MAPPED: frozenset({_S.PROCESSING, _S.REJECTED}),
+        _S.PROCESSING: frozenset({_S.NEEDS_REVIEW, _S.REJECTED}),
+        _S.NEEDS_REVIEW: frozenset({_S.ACCEPTED, _S.REJECTED}),
+        _S.ACCEPTED: frozenset(),
+        _S.REJECTED: frozenset(),
+    },
+    _V: {
+        _V.DRAFT: frozenset({_V.PUBLISHED, _V.WITHDRAWN}),
+        _V.PUBLISHED: frozenset({_V.WITHDRAWN}),
+        _V.WITHDRAWN: frozenset(),
+    },
+    _E: {
+        _E.PREPARED: frozenset({_E.DELIVERED, _E.EXPIRED, _E.SHREDDED}),
+        _E.DELIVERED: frozenset({_E.EXPIRED, _E.SHREDDED}),
+        _E.EXPIRED: frozenset({_E.SHREDDED}),
+        _E.SHREDDED: frozenset(),
+    },
+    _P: {
+        _P.DRAFT: frozenset({_P.SUBMITTED, _P.CLOSED}),
+        _P.SUBMITTED: frozenset({_P.RETURNED, _P.APPROVED, _P.REJECTED}),
+        _P.RETURNED: frozenset({_P.SUBMITTED, _P.CLOSED}),
+        _P.APPROVED: frozenset({_P.ACTIVE, _P.REVOKED, _P.EXPIRED}),
+        _P.REJECTED: frozenset(),
+        _P.ACTIVE: frozenset({_P.EXPIRED, _P.REVOKED, _P.CLOSED}),
+        _P.EXPIRED: frozenset({_P.CLOSED}),
+        _P.REVOKED: frozenset({_P.CLOSED}),
+        _P.CLOSED: frozenset(),
+    },
+    _R: {
+        _R.QUEUED: frozenset({_R.PREPARING, _R.CANCELLED, _R.REFUSED}),
+        _R.PREPARING: frozenset({_R.TRAINING, _R.CANCELLED, _R.REFUSED, _R.FAILED}),
+        _R.TRAINING: frozenset({_R.AUDITING, _R.CANCELLED, _R.FAILED}),
+        _R.AUDITING: frozenset({_R.AWAITING_RELEASE, _R.REFUSED, _R.FAILED}),
+        _R.AWAITING_RELEASE: frozenset({_R.RELEASED, _R.REFUSED}),
+        _R.RELEASED: frozenset(),
+        _R.REFUSED: frozenset(),
+        _R.FAILED: frozenset(),
+        _R.CANCELLED: frozenset(),
+    },
+    _C: {
+        _C.RESERVED: frozenset({_C.SPENT, _C.VOIDED}),
+        _C.SPENT: frozenset(),
+        _C.VOIDED: frozenset(),
+    },
 }
 
 
@@ -126,7 +139,7 @@ def check_transition(now: State, wanted: State) -> None:
     Traceback (most recent call last):
     policies.errors.IllegalTransition: a queued run cannot become released
     """
-    if wanted not in TRANSITIONS[now]:
+    if type(wanted) is not type(now) or wanted not in TRANSITIONS[type(now)][now]:
         what = type(now).__name__.removesuffix("State").lower()
         raise IllegalTransition(f"a {now.value} {what} cannot become {wanted.value}")
 
@@ -138,7 +151,7 @@ def diagrams() -> str:
         page += ["", f"## {kind.__name__.removesuffix('State')}", "", "```mermaid", "stateDiagram-v2"]
         page.append(f"    [*] --> {_word(next(iter(kind)))}")
         for state in kind:
-            targets = TRANSITIONS[state]
+            targets = TRANSITIONS[kind][state]
             page += [f"    {_word(state)} --> {_word(t)}" for t in kind if t in targets]
             if not targets:
                 page.append(f"    {_word(state)} --> [*]")

@@ -12,6 +12,8 @@ import httpx
 from policies.errors import MedtrainError, Misuse, NotSignedIn
 
 API = "/api/v1"
+PATIENCE = 600.0
+"""Seconds to wait for an answer; long work is a job that is asked after, so this is generous."""
 
 
 class Answered(MedtrainError):
@@ -60,14 +62,14 @@ class Connection:
         if self._app is not None:
             return asyncio.run(self._in_process(method, url, **arguments))
         try:
-            with httpx.Client(base_url=self._server or "", timeout=600) as client:
+            with httpx.Client(base_url=self._server or "", timeout=PATIENCE) as client:
                 return client.request(method, url, **arguments)
         except httpx.TransportError as problem:
             raise Answered({"detail": f"{self._server} does not answer ({type(problem).__name__})"}, 503) from None
 
     async def _in_process(self, method: str, url: str, **arguments: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://medtrain", timeout=None) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://medtrain", timeout=PATIENCE) as client:
             return await client.request(method, url, **arguments)
 
 
@@ -80,10 +82,10 @@ def connect(server: str | None, token: str | None, token_file: Path | None) -> I
     """
     from service.facility import opened
     from service.serving import embedded, holder
-    from service.settings import Settings
+    from service.settings import read
 
     secret = _token(token, token_file)
-    settings = Settings()
+    settings = read()
     address = server or os.environ.get("MEDTRAIN_SERVER") or holder(settings.home)
     if address:
         yield Connection(secret, server=address)

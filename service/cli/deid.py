@@ -64,7 +64,7 @@ def files(
     """De-identify a folder into canonical Parquet, with quarantine and report."""
     from deid.mapping import parse_mapping
     from deid.pipeline import process, write
-    from deid.profiles import load_profile
+    from deid.policy import load_profile
     from deid.records import FolderRecords
     from service.cli.submission import mapping_text
     from service.project_keys import read_or_make

@@ -49,8 +49,10 @@ def play(
     """Run the main job end to end on the bundled network of three hospitals, or on a folder of records."""
     if context.invoked_subcommand is None:
         from service.demo.story import play as play_story
+        from service.demo.told import lines
 
-        show(play_story(records=records, fast=fast, epsilon=epsilon, say=say, table=not as_json), as_json=as_json)
+        told = play_story(records=records, fast=fast, epsilon=epsilon, say=say)
+        show(told if as_json else lines(told), as_json=as_json)
 
 
 @demo.command()
@@ -71,15 +73,16 @@ def generate(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8420,
-    database: Annotated[str | None, typer.Option(help="PostgreSQL or SQLite URL instead of the embedded default.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="PostgreSQL or SQLite URL instead of the embedded default.")
+    ] = None,
     store: Annotated[str | None, typer.Option(help="Where objects lie instead of the home folder.")] = None,
 ) -> None:
     """Run the API, the console and the workers."""
     from service.serving import serve as run_server
-    from service.settings import Settings
+    from service.settings import read
 
-    given = {name: value for name, value in (("database", database), ("store", store)) if value is not None}
-    run_server(Settings(**given), host=host, port=port, say=say)  # type: ignore[arg-type]  # pydantic parses the text
+    run_server(read(database=database, store=store), host=host, port=port, say=say)
 
 
 @budget.command("show")
@@ -100,7 +103,7 @@ def verify(
     trust: Annotated[Path, typer.Option(help="The facility's public keys, got from elsewhere than the release.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a release offline: signatures, hashes, epsilon computed again, receipt from the log; exit 4 when it fails."""
+    """Check a release offline: signatures, hashes, epsilon computed again, the log's receipt; exit 4 when it fails."""
     from training_sandbox.certificate import verify as check
 
     show(check(folder, trust).as_dict(), as_json=as_json)
@@ -142,7 +145,7 @@ def main() -> None:
         sys.exit(130)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as problem:  # the last line of defence: no traceback may show a record
+    except Exception as problem:  # noqa: BLE001  # the last line of defence: no traceback may show a record
         _usage_or_raise(problem)
 
 
@@ -160,12 +163,16 @@ def _usage_or_raise(problem: Exception) -> None:
     if isinstance(problem, ClickException):
         problem.show()
         sys.exit(problem.exit_code)
-    say(f"internal: {type(problem).__name__}; set MEDTRAIN_TRACEBACK=1 to see where")
-    from service.settings import Settings
-
-    if Settings().traceback:
-        raise problem
+    say(f"internal: a defect of the program ({type(problem).__name__} at {_place(problem)})")
     sys.exit(1)
+
+
+def _place(problem: Exception) -> str:
+    """Return module and line where a defect showed itself: enough to report it, and nothing of a record."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "unknown"
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ def create(
     records: Annotated[Path, typer.Argument(help="A folder of records, or a zip archive of one.")],
     dataset: Annotated[str, typer.Option(help="Dataset the records go to.")],
     mapping: Annotated[str, typer.Option(help="Mapping file, or the name of one that ships with medtrain.")],
+    declared_patients: Annotated[int, typer.Option(help="A public upper bound of the number of patients.")],
     profile: Annotated[str, typer.Option(help="De-identification profile.")] = "cn_enclave",
     data_class: Annotated[
         str, typer.Option(help="sensitive, or demonstration for synthetic or public data.")
@@ -37,7 +38,13 @@ def create(
     with connect(server, None, token_file) as service:
         made = service.post(
             "/submissions",
-            {"dataset": dataset, "mapping": mapping_text(mapping), "profile": profile, "data_class": data_class},
+            {
+                "dataset": dataset,
+                "mapping": mapping_text(mapping),
+                "profile": profile,
+                "data_class": data_class,
+                "declared_patients": declared_patients,
+            },
             key=key,
         )
         service.ask(

@@ -1,0 +1,61 @@
+"""Training runs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, UploadFile
+
+from policies.canonical import strict_json
+from policies.errors import Misuse, Tampered
+from service import jobs, runs
+from service.api.caller import Caller, Here, Key
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+
+@router.get("")
+def get_runs(here: Here, caller: Caller) -> dict[str, Any]:
+    """List the runs you may see."""
+    return {"items": runs.listing(here, caller)}
+
+
+@router.post("", status_code=202)
+def post_run(
+    here: Here,
+    caller: Caller,
+    spec: Annotated[str, Form()],
+    graph: Annotated[UploadFile, Form(alias="graph.json")],
+    init: Annotated[UploadFile, Form(alias="init.safetensors")],
+    key: Key = None,
+) -> dict[str, Any]:
+    """Submit a packed model; its cost is reserved at once. ``spec`` is JSON: permit, epsilon, training."""
+    made = runs.submit(here, caller, _spec(spec), graph.file.read(), init.file.read(), key)
+    jobs.carry_out(made["id"])
+    return made
+
+
+@router.get("/{run}")
+def get_run(run: str, here: Here, caller: Caller) -> dict[str, Any]:
+    """Show a run."""
+    return runs.show(here, caller, run)
+
+
+@router.post("/{run}/cancellation")
+def post_cancellation(run: str, here: Here, caller: Caller) -> dict[str, Any]:
+    """Stop a run."""
+    return runs.cancel(here, caller, run)
+
+
+@router.get("/{run}/certificate")
+def get_certificate(run: str, here: Here, caller: Caller) -> dict[str, Any]:
+    """Show what the certificate says, or will say."""
+    return runs.certificate(here, caller, run)
+
+
+def _spec(text: str) -> dict[str, Any]:
+    try:
+        found = strict_json(text.encode())
+    except Tampered as problem:
+        raise Misuse(f"spec: {problem}") from None
+    if not isinstance(found, dict) or not {"permit", "epsilon"} <= set(found):
+        raise Misuse("spec is a JSON object with permit and epsilon")
+    return found

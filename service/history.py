@@ -1,0 +1,66 @@
+"""What the access log shows to whom, and the keys by which anybody checks it."""
+
+from typing import Any
+
+from policies.access import Action, Kind, Resource
+from policies.errors import Misuse
+from policies.people import Person, Role
+from service.acts import seen
+from service.facility import Facility
+from service.log.log import Wanted
+from service.log.verify import verify_log
+from training_sandbox.certificate import Trust
+
+LIMIT = 1000
+REVIEWERS = frozenset({Role.COMPLIANCE, Role.AUDITOR})
+
+
+def search(
+    facility: Facility, person: Person, wanted: dict[str, str | None], *, limit: int, before: int | None
+) -> dict[str, Any]:
+    """Return matching entries, newest first, and the cursor of the next page. Who is no reviewer sees his own only.
+
+    Raises:
+        Refused, Misuse: naming the rule.
+    """
+    if not 1 <= limit <= LIMIT:
+        raise Misuse(f"ask for 1 to {LIMIT} entries at a time")
+    if not person.roles & REVIEWERS and wanted.get("actor") is None:
+        wanted = {**wanted, "actor": person.id}
+    seen(facility, person, Action.LOG_SEARCH, Resource(Kind.LOG, "log", author=wanted.get("actor") or ""))
+    found = facility.log.search(Wanted(**wanted), limit=limit, before=before)
+    items = [{"id": one.id, "position": one.position, **one.entry.as_dict()} for one in found]
+    return {"items": items, "next": found[-1].id if len(found) == limit else None}
+
+
+def verify(facility: Facility, person: Person, since: str | None) -> dict[str, Any]:
+    """Return the verdict on the whole log, after bringing it up to date.
+
+    Raises:
+        Tampered: something was changed, lost or slipped in.
+    """
+    seen(facility, person, Action.LOG_VERIFY, Resource(Kind.LOG, "log"))
+    facility.log.catch_up()
+    verdict = verify_log(facility.log, since.encode() if since else None)
+    return {**verdict.as_dict(), "checkpoint": facility.log.checkpoint().decode()}
+
+
+def export(facility: Facility, person: Person) -> bytes:
+    """Return every entry as a line of canonical JSON."""
+    seen(facility, person, Action.LOG_EXPORT, Resource(Kind.LOG, "log"))
+    facility.log.catch_up()
+    return b"".join(raw + b"\n" for raw in facility.log.export())
+
+
+def checkpoint(facility: Facility) -> bytes:
+    """Return the newest signed checkpoint."""
+    facility.log.catch_up()
+    return facility.log.checkpoint()
+
+
+def trust(facility: Facility) -> bytes:
+    """Return the trust file: the facility's public keys."""
+    keys = facility.keystore
+    return Trust(
+        keys.signing_key("certificate").public_key(), facility.log.vkey, keys.signing_key("manifest").public_key()
+    ).to_json()

@@ -1,0 +1,331 @@
+"""The durable jobs: processing a submission, carrying out a run.
+
+DBOS records each finished step, so that a job killed at any moment goes on behind the last one. Arguments and results
+are ids and counts, stored as JSON: its default is pickle, which would let whoever writes the job database run code
+here.
+Every change of state is one transaction with its log entry and the record of the step.
+"""
+
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
+from dbos._serialization import DefaultSerializer
+
+from datasets.manifest import Sources
+from datasets.vault import Blob
+from datasets.versions import DataClass
+from deid.keys import ProjectKeys
+from deid.mapping import parse_mapping
+from deid.pipeline import process
+from deid.policy import load_profile
+from deid.records import MemoryRecords
+from policies.canonical import digest
+from policies.entry import stamp
+from policies.errors import MedtrainError
+from policies.states import RunState, SubmissionState, VersionState
+from service import execution, submissions
+from service.acts import code_of, system_entry
+from service.archive import unpack
+from service.database import reading, work_in
+from service.facility import Facility
+from service.models import PatientRow, ReleaseRow, RunRow, UploadRow, VersionRow
+from service.training import job_folder
+
+BUCKETS = 16
+SHOWN_QUARANTINE = 1000
+
+
+def _refuse_pickle(_self: object, _text: str) -> Any:
+    raise TypeError("pickled job data is refused")
+
+
+class _Running:
+    """What the one DBOS of this process works for; there is none before ``start``."""
+
+    facility: Facility
+    datasource: SQLAlchemyDatasource
+
+
+_running = _Running()
+
+
+def start(facility: Facility) -> None:
+    """Launch the workers; jobs that a crash interrupted go on."""
+    DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[assignment,method-assign]  # a row that says pickle is never read
+    settings = facility.settings
+    embedded = settings.database.startswith("sqlite")
+    DBOS(
+        config={
+            "name": "medtrain",
+            "system_database_url": f"sqlite:///{settings.home / 'jobs.db'}" if embedded else settings.database,
+            "serializer": DBOSPortableJSONSerializer(),
+            "application_version": "1",
+            "executor_id": "service",
+            "log_level": "ERROR",
+            "enable_otlp": False,
+            "notification_listener_polling_interval_sec": 0.1,
+        }
+    )
+    _running.facility = facility
+    _running.datasource = SQLAlchemyDatasource.create(
+        settings.database, engine=facility.database, serializer=DBOSPortableJSONSerializer()
+    )
+    DBOS.launch()
+    for run in execution.waiting_runs(facility):
+        carry_out(run)
+
+
+def stop(patience_seconds: int) -> None:
+    """Stop the workers, giving running jobs that long to end; what is not done goes on at the next start."""
+    DBOS.destroy(workflow_completion_timeout_sec=patience_seconds)
+
+
+def begin_processing(submission: str) -> None:
+    """Start processing a submission; a second call for the same one changes nothing."""
+    with SetWorkflowID(f"process-{submission}"):
+        DBOS.start_workflow(process_submission, submission)
+
+
+def carry_out(run: str) -> None:
+    """Start a run; a second call for the same one changes nothing."""
+    with SetWorkflowID(f"run-{run}"):
+        DBOS.start_workflow(carry_out_run, run)
+
+
+@DBOS.workflow()
+def process_submission(submission: str) -> str:
+    """Clean, de-identify and standardise a submission into a draft version that waits for review."""
+    try:
+        _change("profiled", _move_submission, submission, SubmissionState.PROFILED)
+        _change("mapped", _move_submission, submission, SubmissionState.MAPPED)
+        _change("processing", _move_submission, submission, SubmissionState.PROCESSING)
+        made = _step("deidentify", _deidentify, submission)
+    except MedtrainError as problem:
+        return _change("rejected", _reject_submission, submission, code_of(problem), str(problem))
+    except Exception as problem:  # noqa: BLE001  # the job must end in a state; an unexpected error says only its kind
+        return _change("rejected", _reject_submission, submission, "internal", f"a defect: {type(problem).__name__}")
+    return _change("needs-review", _draft_version, submission, made)
+
+
+@DBOS.workflow()
+def carry_out_run(run: str) -> str:
+    """Prepare the extract, train in the jail, audit, and wait for the release."""
+    try:
+        _change("preparing", _move_run, run, RunState.PREPARING)
+        _step("prepare", _prepare, run)
+        _change("training", _spend, run)
+        done = _step("train", _train, run)
+        _change("execution", _move_run, run, RunState.AUDITING)
+        found = _step("audit", _audit, run, done)
+    except MedtrainError as problem:
+        return _change("ended", _fail_run, run, code_of(problem))
+    except Exception:  # noqa: BLE001  # the job must end in a state; what an error says may depend on data
+        return _change("ended", _fail_run, run, "internal")
+    finally:
+        _step("clean-up", _clean_up, run)
+    return _change("awaiting-release", _await_release, run, found)
+
+
+def _step(name: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    return DBOS.run_step({"name": name}, work, *arguments)
+
+
+def _change(name: str, work: Callable[..., str], *arguments: Any) -> str:
+    """Run a change of state in one transaction with its log entry and the step's record."""
+    return _running.datasource.run_tx_step({"name": name}, work, *arguments)
+
+
+def _session() -> Any:
+    return _running.datasource.sql_session()
+
+
+def _move_submission(submission: str, state: SubmissionState) -> str:
+    work = work_in(_session(), _running.facility.clock)
+    row = submissions.row_in(work.session, submission)
+    row.state = SubmissionState(state)
+    work.add(system_entry(_running.facility, f"submission.{row.state.value}", "submission", submission))
+    return row.state.value
+
+
+def _reject_submission(submission: str, code: str, sentence: str) -> str:
+    work = work_in(_session(), _running.facility.clock)
+    row = submissions.row_in(work.session, submission)
+    row.state = SubmissionState.REJECTED
+    row.document = {**row.document, "code": code, "reason": sentence}
+    work.add(system_entry(_running.facility, "submission.rejected", "submission", submission, code=code))
+    return row.state.value
+
+
+def _deidentify(submission: str) -> dict[str, Any]:
+    """Return the counts and hashes of what was made; the rows are encrypted in store and vault."""
+    facility = _running.facility
+    with reading(facility.database) as session:
+        row = submissions.row_in(session, submission)
+        upload = session.get_one(UploadRow, f"{submission}.archive")
+    document, dataset = row.document, row.project
+    secrets = facility.keystore.project(dataset)
+    outcome = process(
+        MemoryRecords(unpack(facility.vault.get(Blob(**upload.document)))),
+        parse_mapping(document["mapping"]),
+        load_profile(document["profile"]),
+        ProjectKeys(index=secrets.index, pseudonym=secrets.pseudonym, shift=secrets.shift),
+        project=dataset,
+    )
+    entry = system_entry(facility, "submission.deidentify", "submission", submission)
+    report = outcome.report.as_dict()
+    previous = facility.newest(dataset)
+    manifest = facility.store.write(
+        dataset,
+        outcome.tables,
+        data_class=DataClass(document["data_class"]),
+        sources=Sources(document["mapping_digest"], document["profile_digest"], digest(report), (submission,)),
+        entry=entry,
+        buckets=previous.buckets if previous else BUCKETS,
+        previous=previous,
+    )
+    raw = io.BytesIO()
+    outcome.quarantine.write_ipc(raw)
+    blob = facility.vault.put(raw.getvalue(), f"submission/{submission}/quarantine", entry)
+    listed = outcome.quarantine.select("source", "file", "position", "reason").head(SHOWN_QUARANTINE)
+    index = facility.vault.put(_index_bytes(outcome.index), f"submission/{submission}/index", entry)
+    return {
+        "manifest": manifest.as_dict(),
+        "report": report,
+        "report_html": outcome.report.html(),
+        "quarantine": asdict(blob),
+        "quarantined": listed.to_dicts(),
+        "index": asdict(index),
+    }
+
+
+def _index_bytes(index: dict[str, str]) -> bytes:
+    return "\n".join(f"{pseudonym} {index[pseudonym]}" for pseudonym in sorted(index)).encode()
+
+
+def _draft_version(submission: str, made: dict[str, Any]) -> str:
+    facility = _running.facility
+    work = work_in(_session(), _running.facility.clock)
+    row = submissions.row_in(work.session, submission)
+    lines = facility.vault.get(Blob(**made["index"])).decode().splitlines()
+    for pseudonym, token in (line.split(" ") for line in lines):
+        work.session.merge(PatientRow(project=row.project, pseudonym=pseudonym, token=token))
+    number = int(made["manifest"]["version"])
+    work.session.add(
+        VersionRow(
+            dataset=row.project,
+            number=number,
+            state=VersionState.DRAFT,
+            digest=None,
+            envelope=None,
+            created_at=stamp(facility.clock()),
+            document={"manifest": made["manifest"], "submission": submission},
+        )
+    )
+    row.state = SubmissionState.NEEDS_REVIEW
+    kept = {key: made[key] for key in ("report", "report_html", "quarantine", "quarantined", "index")}
+    row.document = {**row.document, **kept, "version": number}
+    facts = {"version": number, "patients": made["manifest"]["patients"], "report": digest(made["report"])}
+    work.add(system_entry(facility, "submission.needs-review", "submission", submission, **facts))
+    return row.state.value
+
+
+def _move_run(run: str, state: RunState) -> str:
+    work = work_in(_session(), _running.facility.clock)
+    row = work.session.get_one(RunRow, run)
+    row.state = RunState(state)
+    work.add(system_entry(_running.facility, f"run.{row.state.value}", "run", run, permit=row.permit))
+    return row.state.value
+
+
+def _prepare(run: str) -> str:
+    """Write the job folder; return the job's hash. Made again after a crash it is the same job."""
+    facility, row = _running.facility, execution.run_row(_running.facility, run)
+    keys = execution.run_keys(facility, row)
+    graph, init = (facility.vault.get(Blob(**row.document[name])) for name in ("graph_blob", "init_blob"))
+    made = job_folder(facility, row, graph, init, keys.data_key, keys.run_key)
+    execution.check_enough_patients(made.patients, made.labels)
+    folder = facility.settings.home / "jobs" / run
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("in", "out"):
+        (folder / name).mkdir(parents=True, mode=0o700)
+    for name, raw in made.files.items():
+        (folder / "in" / name).write_bytes(raw)
+    return digest(made.job.as_dict())
+
+
+def _spend(run: str) -> str:
+    """Spend the reserved budget and let training begin, in one transaction: after this the worker gets its keys."""
+    facility = _running.facility
+    work = work_in(_session(), _running.facility.clock)
+    row = work.session.get_one(RunRow, run)
+    execution.check_may_go_on(facility, row, facility.permits_in(work).get(row.permit))
+    entry = system_entry(facility, "run.training", "run", run, permit=row.permit)
+    facility.charges_in(work).spend(run, entry)
+    row.state = RunState.TRAINING
+    work.add(entry)
+    return row.state.value
+
+
+def _train(run: str) -> dict[str, Any]:
+    """Run the worker in the jail; return where its vetted model and its step log are kept."""
+    facility, row = _running.facility, execution.run_row(_running.facility, run)
+    folder = facility.settings.home / "jobs" / run
+    if not (folder / "in" / "job.json").is_file():
+        _prepare(run)
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    (folder / "out").mkdir(mode=0o700)
+    return execution.train(facility, row, folder)
+
+
+def _audit(run: str, done: dict[str, Any]) -> dict[str, Any]:
+    return execution.audit(_running.facility, execution.run_row(_running.facility, run), done)
+
+
+def _await_release(run: str, found: dict[str, Any]) -> str:
+    facility = _running.facility
+    work = work_in(_session(), _running.facility.clock)
+    row = work.session.get_one(RunRow, run)
+    row.state = RunState.AWAITING_RELEASE
+    row.document = {**row.document, "tier": found["tier"]}
+    work.session.add(
+        ReleaseRow(
+            run=run,
+            digest=found["model"],
+            object=found["blobs"]["model.safetensors"]["sha256"],
+            certificate=None,
+            created_at=stamp(facility.clock()),
+            document=found,
+        )
+    )
+    work.add(system_entry(facility, "run.awaiting-release", "run", run, permit=row.permit, model=found["model"]))
+    return row.state.value
+
+
+def _fail_run(run: str, code: str) -> str:
+    """End a run without a model. What was only reserved is given back; what was spent stays charged."""
+    facility = _running.facility
+    work = work_in(_session(), _running.facility.clock)
+    row = work.session.get_one(RunRow, run)
+    if row.state is RunState.CANCELLED:
+        return row.state.value
+    unseen = row.state in (RunState.QUEUED, RunState.PREPARING)
+    entry = system_entry(facility, "run.failed", "run", run, permit=row.permit, code=code)
+    if unseen:
+        facility.charges_in(work).void(run, entry)
+    refused = row.state in (RunState.QUEUED, RunState.PREPARING, RunState.AUDITING) and code != "internal"
+    row.state = RunState.REFUSED if refused else RunState.FAILED
+    row.document = {**row.document, "code": code}
+    work.add(entry)
+    return row.state.value
+
+
+def _clean_up(run: str) -> bool:
+    """Remove the job folder and destroy the run's keys: nobody can redo the noise."""
+    facility, row = _running.facility, execution.run_row(_running.facility, run)
+    shutil.rmtree(facility.settings.home / "jobs" / run, ignore_errors=True)
+    execution.destroy_keys(facility, row)
+    return True

@@ -1,0 +1,163 @@
+"""Releases: two people who are not the author let a trained model leave, with its certificate."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from policies.access import Action, Kind, Resource
+from policies.entry import stamp
+from policies.errors import NotFound, SeparationOfDuty
+from policies.people import Person
+from policies.states import RunState, check_transition
+from policies.thresholds import release_rules
+from service import execution, runs
+from service.acts import act, seen, system_entry
+from service.database import Work, reading, unit_of_work
+from service.facility import Facility
+from service.models import ApprovalRow, ReleaseRow, RunRow
+from service.models_log import EntryRow
+from training_sandbox import certificate, release
+from training_sandbox.certificate import Approval
+
+KIND = "release"
+
+
+def show(facility: Facility, person: Person, run: str) -> dict[str, Any]:
+    """Return everything that the decision rests on: epsilon, utility, tier, approvals so far."""
+    row, held = _rows(facility, run)
+    seen(facility, person, Action.RELEASE_SHOW, resource_of(row))
+    return shape(row, held, _approvals(facility, run))
+
+
+def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
+    """Return the releases that the person may see, newest first."""
+    query = sa.select(RunRow, ReleaseRow).join(ReleaseRow, ReleaseRow.run == RunRow.id)
+    with reading(facility.database) as session:
+        rows = session.execute(query.order_by(ReleaseRow.created_at.desc())).tuples().all()
+    shown = [(row, held) for row, held in rows if facility.may(person, Action.RELEASE_SHOW, resource_of(row))]
+    return [shape(row, held, _approvals(facility, row.id)) for row, held in shown]
+
+
+def approve(facility: Facility, person: Person, run: str) -> dict[str, Any]:
+    """Return the release with this person's approval; the last one needed issues the certificate.
+
+    Raises:
+        Refused, SeparationOfDuty, IllegalTransition: naming the rule.
+    """
+    row, held = _rows(facility, run)
+    with act(facility, person, Action.RELEASE_APPROVE, resource_of(row), permit=row.permit) as this:
+        check_transition(row.state, RunState.RELEASED)
+        before = _approvals(facility, run)
+        if person.id in {approval.person for approval in before}:
+            raise SeparationOfDuty("the same person does not approve twice")
+        mine = Approval(person.id, stamp(facility.clock()))
+        approvals = (*before, mine)
+        complete = len(approvals) >= release_rules().approvals
+        outcome = execution.examined(facility, row, held.document) if complete else None
+        with unit_of_work(facility.database, facility.clock) as work:
+            work.session.add(ApprovalRow(kind=KIND, object=run, person=person.id, verdict="approve", at=mine.at))
+            work.add(this.entry(approvals=len(approvals), model=held.digest))
+            if outcome is not None:
+                _issue(facility, work, run, outcome, approvals)
+    return shape(*_rows(facility, run), approvals)
+
+
+def refuse(facility: Facility, person: Person, run: str, reason: str) -> dict[str, Any]:
+    """Return the release, refused: the model never leaves.
+
+    Raises:
+        Refused, IllegalTransition: naming the rule.
+    """
+    row, _ = _rows(facility, run)
+    with act(facility, person, Action.RELEASE_REFUSE, resource_of(row), permit=row.permit) as this:
+        with unit_of_work(facility.database, facility.clock) as work:
+            live = work.session.get_one(RunRow, run)
+            live.state = RunState.REFUSED
+            live.document = {**live.document, "code": "release-refused", "reason": reason[:200]}
+            work.add(this.entry())
+    return shape(*_rows(facility, run), _approvals(facility, run))
+
+
+def names(facility: Facility, person: Person, run: str) -> list[str]:
+    """Return the names of a released model's files.
+
+    Raises:
+        Refused: it is not released, or not the person's.
+    """
+    row, _ = _rows(facility, run)
+    seen(facility, person, Action.RELEASE_FETCH, resource_of(row))
+    return list(release.FILES)
+
+
+def fetch(facility: Facility, person: Person, run: str, name: str) -> bytes:
+    """Return one file of a released model.
+
+    Raises:
+        Refused, NotFound: naming the rule.
+    """
+    row, held = _rows(facility, run)
+    seen(facility, person, Action.RELEASE_FETCH, resource_of(row), file=name if name in release.FILES else "unknown")
+    entry = int(held.document["entry"])
+    if name == release.CERTIFICATE and held.certificate is not None:
+        return held.certificate
+    if name == release.ENTRY:
+        with reading(facility.database) as session:
+            return session.get_one(EntryRow, entry).body
+    if name == release.RECEIPT:
+        facility.log.catch_up()
+        return facility.log.receipt(entry)
+    if name in release.SUBJECTS:
+        return execution.examined(facility, row, held.document).package().files[name]
+    raise NotFound("a release has no file of that name")
+
+
+def shape(row: RunRow, held: ReleaseRow, approvals: tuple[Approval, ...]) -> dict[str, Any]:
+    """Return what reviewers see of a release; a partner gets the figures with the released model."""
+    document = held.document
+    return {
+        "run": row.id,
+        "state": row.state.value,
+        "permit": row.permit,
+        "org": row.org,
+        "approvals": [approval.person for approval in approvals],
+        "needed": release_rules().approvals,
+        "model": held.digest,
+        "epsilon": document["epsilon"],
+        "utility": document["utility"],
+        "tier": document["tier"],
+        "data_class": row.document["data_class"],
+    }
+
+
+def resource_of(row: RunRow) -> Resource:
+    """Return the release as the access rules see it."""
+    return Resource(Kind.RELEASE, row.id, org=row.org, author=row.author, state=row.state.value)
+
+
+def _issue(
+    facility: Facility, work: Work, run: str, outcome: execution.Examined, approvals: tuple[Approval, ...]
+) -> None:
+    """Sign the certificate and release the run, in the transaction of the last approval."""
+    live, held = work.session.get_one(RunRow, run), work.session.get_one(ReleaseRow, run)
+    said = execution.predicate(facility, live, held.document, outcome, approvals)
+    envelope = certificate.issue(said, outcome.package().subjects(), facility.keystore.signing_key("certificate"))
+    live.state = RunState.RELEASED
+    entry = system_entry(facility, "release.issue", "release", run, permit=live.permit, **certificate.logged(envelope))
+    made = work.add(entry)
+    held.certificate = envelope
+    held.document = {**held.document, "predicate": said, "entry": made.id}
+
+
+def _rows(facility: Facility, run: str) -> tuple[RunRow, ReleaseRow]:
+    row = runs.get(facility, run)
+    with reading(facility.database) as session:
+        held = session.get(ReleaseRow, run)
+    if held is None:
+        raise NotFound("this run has not come to its release")
+    return row, held
+
+
+def _approvals(facility: Facility, run: str) -> tuple[Approval, ...]:
+    query = sa.select(ApprovalRow).where(ApprovalRow.kind == KIND, ApprovalRow.object == run).order_by(ApprovalRow.at)
+    with reading(facility.database) as session:
+        return tuple(Approval(row.person, row.at) for row in session.scalars(query))

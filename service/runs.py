@@ -1,0 +1,246 @@
+"""Runs: a partner's model is checked, its cost reserved, and a job started."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from datasets import ledger
+from datasets import permits as permit_rules
+from datasets.ledger import Charge, Event
+from datasets.permits import Permit, Request, Usage
+from policies.access import Action, Kind, Resource
+from policies.entry import stamp
+from policies.errors import NotFound, Refused
+from policies.people import Person
+from policies.states import RunState, VersionState
+from policies.thresholds import budget, release_rules
+from service import execution, permits
+from service.acts import act, seen
+from service.database import reading, unit_of_work
+from service.facility import Facility
+from service.models import DatasetRow, ReleaseRow, RunRow, VersionRow
+from service.training import Choice, parts_of, recipe_task
+
+DEAD = (RunState.REFUSED, RunState.CANCELLED)
+
+
+def submit(
+    facility: Facility, person: Person, spec: Mapping[str, Any], graph: bytes, init: bytes, key: str | None = None
+) -> dict[str, Any]:
+    """Return a new run, its model checked and its cost reserved. The same idempotency key never makes a second run.
+
+    Args:
+        spec: ``permit``, ``epsilon`` (decimal text) and ``training`` (see ``service.training.Choice``).
+        graph, init: What ``medtrain-client pack`` wrote.
+
+    Raises:
+        Refused: permit, budget, roles or model; with the finer code of the reason.
+        Misuse, NotFound: naming what is wrong.
+    """
+    from training_sandbox.graph.check import preflight
+    from training_sandbox.graph.reader import check_weights, read_graph
+
+    made = _name(person, key)
+    permit = permits.in_force(facility, str(spec["permit"]))
+    with act(
+        facility,
+        person,
+        Action.RUN_SUBMIT,
+        permits.resource_of(permit),
+        permit=permit.id,
+        not_before=stamp(permit.not_before),
+        not_after=stamp(permit.not_after),
+    ) as this:
+        if (known := _get(facility, made)) is not None:
+            return shape(known)
+        epsilon = permits.decimal(spec["epsilon"], "epsilon")
+        number, dataset = _version(facility, permit)
+        request = Request(permit.dataset, number, permit.recipes[0], epsilon, permit.delta / permit.runs)
+        permit_rules.check_can_start_run(person, permit, request, usage(facility, permit.id), facility.clock())
+        choice = Choice.of(spec.get("training") or {})
+        parsed = read_graph(graph)
+        check_weights(parsed, init)
+        recipe = facility.recipe(permit.recipes[0])
+        task, loss, outputs = recipe_task(recipe, choice)
+        preflight(parsed, outputs=outputs)
+        plan = choice.plan(float(epsilon), float(request.delta), int(dataset.document["declared_patients"]), recipe)
+        if plan.public_patients < release_rules().minimum_patients:
+            raise Refused("the dataset is too small for a release: no run is started")
+        train, holdout = parts_of(facility, permit.dataset, number)
+        evaluation = choice.evaluation
+        charges = charges_of(made, plan, evaluation, train, holdout)
+        hashes = {"graph": hashlib.sha256(graph).hexdigest(), "init": hashlib.sha256(init).hexdigest()}
+        document = {
+            "dataset": permit.dataset,
+            "version": number,
+            "recipe": permit.recipes[0],
+            "epsilon": str(epsilon),
+            "delta": str(request.delta),
+            "plan": plan.as_dict(),
+            "training": choice.as_dict(),
+            "task": asdict(task),
+            "loss": loss,
+            "data_class": dataset.data_class,
+            **hashes,
+        }
+        facility.charges.reserve(
+            charges, this.entry(run=made, epsilon=str(epsilon), charges=tuple(c.id for c in charges), plan=plan.digest)
+        )
+        blobs = {
+            "graph_blob": facility.vault.put(graph, f"run/{made}/graph", this.entry(run=made, graph=hashes["graph"])),
+            "init_blob": facility.vault.put(init, f"run/{made}/init", this.entry(run=made, init=hashes["init"])),
+            "key_blob": facility.vault.put(
+                execution.fresh_keys(), f"run/{made}/keys", this.entry(run=made, stage="keys")
+            ),
+        }
+        with unit_of_work(facility.database, facility.clock) as work:
+            row = RunRow(
+                id=made,
+                permit=permit.id,
+                org=person.org,
+                author=person.id,
+                extract=None,
+                state=RunState.QUEUED,
+                created_at=stamp(facility.clock()),
+                document={**document, **{name: asdict(blob) for name, blob in blobs.items()}},
+            )
+            work.session.add(row)
+            work.add(this.entry(run=made, stage="queued"))
+            return shape(row)
+
+
+def charges_of(run: str, plan: Any, evaluation: Any, train: frozenset[str], holdout: frozenset[str]) -> list[Charge]:
+    """Return what a run costs: its training on the training patients, its one evaluation on the held-out ones."""
+    rules = budget()
+    training = Event(**asdict(plan.mechanism), overflow=plan.overflow)
+    look = Event(**asdict(evaluation.mechanism))
+    return [
+        ledger.charge(f"{run}.train", run, [training], train, rules),
+        ledger.charge(f"{run}.evaluate", run, [look], holdout, rules),
+    ]
+
+
+def usage(facility: Facility, permit: str) -> Usage:
+    """Return what the runs of a permit have used; those refused or cancelled before they saw data do not count."""
+    with reading(facility.database) as session:
+        rows = session.scalars(sa.select(RunRow).where(RunRow.permit == permit)).all()
+    counted = [row for row in rows if row.state not in DEAD]
+    return Usage(
+        runs=len(counted),
+        epsilon=sum((Decimal(row.document["epsilon"]) for row in counted), Decimal(0)),
+        delta=sum((Decimal(row.document["delta"]) for row in counted), Decimal(0)),
+    )
+
+
+def cancel(facility: Facility, person: Person, run: str) -> dict[str, Any]:
+    """Return the run, cancelled. What was not yet spent is given back; what a worker has seen stays charged.
+
+    Raises:
+        Refused, IllegalTransition: naming the rule.
+    """
+    row = get(facility, run)
+    with act(facility, person, Action.RUN_CANCEL, resource_of(row), permit=row.permit) as this:
+        with unit_of_work(facility.database, facility.clock) as work:
+            live = work.session.get_one(RunRow, run)
+            unseen = live.state in (RunState.QUEUED, RunState.PREPARING)
+            live.state = RunState.CANCELLED
+            work.add(this.entry())
+        if unseen:
+            facility.charges.void(run, this.entry(stage="void"))
+    return shape(live)
+
+
+def show(facility: Facility, person: Person, run: str) -> dict[str, Any]:
+    """Return a run: its state, plan and cost; the charged figures once it is released or to reviewers."""
+    row = get(facility, run)
+    seen(facility, person, Action.RUN_SHOW, resource_of(row))
+    return shape(row)
+
+
+def certificate(facility: Facility, person: Person, run: str) -> dict[str, Any]:
+    """Return what the run's certificate says, or will say.
+
+    Raises:
+        NotFound: the run has not got that far.
+    """
+    row = get(facility, run)
+    seen(facility, person, Action.RUN_SHOW, resource_of(row))
+    with reading(facility.database) as session:
+        release = session.get(ReleaseRow, run)
+    if release is None:
+        raise NotFound("there is no certificate yet")
+    said: dict[str, Any] = release.document.get("predicate") or {
+        "run": run,
+        "plan": row.document["plan"],
+        "privacy": release.document["epsilon"],
+        "utility": release.document["utility"],
+        "sandbox": {"tier": release.document["tier"]},
+        "note": "not released: nothing is attested yet",
+    }
+    return said
+
+
+def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
+    """Return the runs that the person may see, newest first."""
+    with reading(facility.database) as session:
+        rows = session.scalars(sa.select(RunRow).order_by(RunRow.created_at.desc())).all()
+    return [shape(row) for row in rows if facility.may(person, Action.RUN_SHOW, resource_of(row))]
+
+
+def get(facility: Facility, run: str) -> RunRow:
+    """Return the run's row.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    row = _get(facility, run)
+    if row is None:
+        raise NotFound("there is no such run")
+    return row
+
+
+def shape(row: RunRow) -> dict[str, Any]:
+    """Return what is shown of a run: facts that do not depend on the data."""
+    known = ("dataset", "version", "recipe", "epsilon", "delta", "plan", "data_class", "code", "tier")
+    return {
+        "id": row.id,
+        "permit": row.permit,
+        "org": row.org,
+        "state": row.state.value,
+        "created": row.created_at,
+        **{name: row.document[name] for name in known if name in row.document},
+    }
+
+
+def resource_of(row: RunRow) -> Resource:
+    """Return the run as the access rules see it."""
+    return Resource(Kind.RUN, row.id, org=row.org, author=row.author, state=row.state.value)
+
+
+def _get(facility: Facility, run: str) -> RunRow | None:
+    with reading(facility.database) as session:
+        return session.get(RunRow, run)
+
+
+def _version(facility: Facility, permit: Permit) -> tuple[int, DatasetRow]:
+    """Return the newest published version that the permit covers, and its dataset."""
+    first, last = permit.versions
+    with reading(facility.database) as session:
+        query = sa.select(VersionRow.number).where(
+            VersionRow.dataset == permit.dataset, VersionRow.state == VersionState.PUBLISHED, VersionRow.number >= first
+        )
+        numbers = [n for n in session.scalars(query) if last is None or n <= last]
+        if not numbers:
+            raise Refused("no published version of the dataset is covered by the permit")
+        return max(numbers), session.get_one(DatasetRow, permit.dataset)
+
+
+def _name(person: Person, key: str | None) -> str:
+    if key is None:
+        return f"r-{secrets.token_hex(6)}"
+    return "r-" + hashlib.sha256(f"{person.id}\x1f{key}".encode()).hexdigest()[:12]
