@@ -78,13 +78,15 @@ def cut(tables: Mapping[str, pl.DataFrame], buckets: int) -> Iterator[tuple[str,
         rows = tables[table]
         if rows.schema.get(PATIENT) != pl.String or rows[PATIENT].has_nulls():
             raise BadInput(f"every row of the table {table} needs a patient")
+        if "" in rows.columns:
+            raise BadInput(f"the table {table} has a column without a name")
         if not {kind for _, kind in columns(rows)} <= parquet.TYPES.keys():
             raise BadInput(f"the table {table} has a column of a type that is not stored")
-        names = rows[PATIENT].unique().to_list()
-        number_of = {name: bucket(name, buckets) for name in names}
-        numbers = rows[PATIENT].replace_strict(number_of, return_dtype=pl.UInt32)
-        for number in sorted(set(number_of.values())):
-            yield table, number, rows.filter(numbers == number)
+        number_of = {name: bucket(name, buckets) for name in rows[PATIENT].unique()}
+        numbers = rows[PATIENT].replace_strict(number_of, return_dtype=pl.UInt32).rename("")
+        grouped = rows.with_columns(numbers).partition_by("", as_dict=True, include_key=False, maintain_order=True)
+        for (number,), group in sorted(grouped.items()):
+            yield table, number, group
 
 
 def columns(rows: pl.DataFrame) -> tuple[tuple[str, str], ...]:

@@ -100,10 +100,12 @@ def content_hash(frame: pl.DataFrame, key: bytes) -> str:
 
 def _canonical(column: pl.Series) -> tuple[bytes, ...]:
     kind = column.dtype
-    if kind in (pl.String, pl.Binary):
-        values = [value.encode() if isinstance(value, str) else value for value in column.fill_null(_empty(kind))]
-        lengths = np.fromiter((len(value) for value in values), dtype="<u8", count=len(values))
-        return lengths.tobytes(), b"".join(values)
+    if kind == pl.String:
+        column = column.fill_null("")
+        return _lengths(column.str.len_bytes()), "".join(column).encode()
+    if kind == pl.Binary:
+        column = column.fill_null(b"")
+        return _lengths(column.bin.size()), b"".join(column)
     if str(kind) not in TYPES:
         raise Misuse(f"a column of type {kind} cannot be stored in a version")
     if kind.is_temporal() or kind == pl.Boolean:
@@ -112,5 +114,5 @@ def _canonical(column: pl.Series) -> tuple[bytes, ...]:
     return (flat.astype(flat.dtype.newbyteorder("<")).tobytes(),)
 
 
-def _empty(kind: pl.DataType) -> str | bytes:
-    return "" if kind == pl.String else b""
+def _lengths(lengths: pl.Series) -> bytes:
+    return lengths.to_numpy().astype("<u8").tobytes()

@@ -64,7 +64,14 @@ def test_a_table_that_is_not_there_is_not_found(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [{"x": [1]}, {"patient": [None, "a"]}, {"patient": [1, 2]}, {"patient": ["a"], "x": [[1]]}]
+    "rows",
+    [
+        {"x": [1]},
+        {"patient": [None, "a"]},
+        {"patient": [1, 2]},
+        {"patient": ["a"], "x": [[1]]},
+        {"patient": ["a"], "": [1]},
+    ],
 )
 def test_rows_without_a_patient_or_of_a_strange_type_are_refused(place: Place, rows: dict[str, list[object]]) -> None:
     with pytest.raises(BadInput):
