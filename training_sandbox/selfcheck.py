@@ -122,8 +122,8 @@ def _check_noise(subject: _Subject, table: Patients, plan: DPPlan) -> None:
     scale = plan.clip / plan.expected_patients
     drawn = [_noise(subject, plan, 1)]
     _must(torch.equal(subject.step(nobody, plan, 1), drawn[0] * scale), "a step does not add the noise drawn for it")
-    for step in range(2, max(2, -(-NOISE_DRAWS // drawn[0].numel())) + 1):
-        drawn.append(_noise(subject, plan, step))
+    steps = max(2, -(-NOISE_DRAWS // drawn[0].numel()))
+    drawn += [_noise(subject, plan, step) for step in range(2, steps + 1)]
     _must(not torch.equal(drawn[0], drawn[1]), "two steps have the same noise")
     every = torch.cat(drawn) / plan.noise_multiplier
     count = every.numel()

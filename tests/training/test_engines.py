@@ -66,9 +66,7 @@ def test_one_bad_record_zeroes_its_patient_and_nobody_else(setting):
     forward, loss, params, batch = setting
     features = batch.features.clone()
     features[2, 0, 0] = math.nan
-    found = vmap.clipped_sum(
-        forward, loss, params, Patients(features, batch.labels, batch.weights), 0.1, microbatch=8
-    )
+    found = vmap.clipped_sum(forward, loss, params, Patients(features, batch.labels, batch.weights), 0.1, microbatch=8)
     others = batch.take(torch.tensor([0, 1, 3, 4, 5, 6, 7]))
     expected = vmap.clipped_sum(forward, loss, params, others, 0.1, microbatch=8)
     assert float((flat(found) - flat(expected)).abs().max()) < 1e-6

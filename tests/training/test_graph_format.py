@@ -34,9 +34,7 @@ def node(position, **fields):
 
 
 def add(op, *args, outs=("z",), **kwargs):
-    return lambda value: value["nodes"].insert(
-        0, {"op": op, "args": list(args), "kwargs": kwargs, "outs": list(outs)}
-    )
+    return lambda value: value["nodes"].insert(0, {"op": op, "args": list(args), "kwargs": kwargs, "outs": list(outs)})
 
 
 X = {"tensor": "x"}

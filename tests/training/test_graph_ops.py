@@ -169,7 +169,7 @@ def example(op: str) -> Graph:
     if op in MADE:
         nodes.append(Node("mul.Tensor", (Ref("h"), Ref("r")), (), ("out",)))
     elif op in COMPARE:
-        nodes.append(Node("where.ScalarOther", (Ref("r"), Ref("h"), 0), (), ("out",)))
+        nodes.append(Node("where.ScalarOther", (Ref("r"), W, 0), (), ("out",)))
     else:
         nodes.append(Node("tanh.default", (Ref("r"),), (), ("out",)))
     return Graph((Tensor("x", "float32", (1, *shape)),), (Tensor("w", "float32", weight),), tuple(nodes), "out")

@@ -164,7 +164,9 @@ def test_a_shuffled_loader_is_caught(check, monkeypatch):
 
 def test_another_sampling_rate_is_caught(check, monkeypatch):
     right = sampler.draw
-    monkeypatch.setattr(sampler, "draw", lambda plan, key, at: right(plan, key, at) if plan.cap < 20 else half(plan, key, at))
+    monkeypatch.setattr(
+        sampler, "draw", lambda plan, key, at: right(plan, key, at) if plan.cap < 20 else half(plan, key, at)
+    )
 
     def half(plan, key, at):
         draw = right(plan, key, at).copy()

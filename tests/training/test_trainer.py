@@ -177,6 +177,8 @@ def test_averaging_takes_the_mean_of_the_last_iterates():
 def test_the_self_check_runs_before_the_first_step(run):
     seen = []
     with pytest.raises(TrainingFailed, match="self-check"):
-        run(engine=lambda f, l, p, b, c, *, microbatch: {n: torch.zeros(v.shape).double() for n, v in p.items()},
-            on_step=seen.append)
+        run(
+            engine=lambda f, l, p, b, c, *, microbatch: {n: torch.zeros(v.shape).double() for n, v in p.items()},
+            on_step=seen.append,
+        )
     assert not seen

@@ -75,7 +75,7 @@ def _embedding(weight: torch.Tensor, indices: torch.Tensor, padding_idx: int = -
     return torch.ops.aten.embedding.default(weight, inside, padding_idx)  # type: ignore[no-any-return]  # torch.ops
 
 
-def _attention(  # noqa: PLR0917  the order is torch's
+def _attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,

@@ -1,0 +1,186 @@
+"""The partner's side: what packs, what is refused and with which words, and what a released model gives."""
+
+import json
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load as load_weights
+
+from medtrain_client import load
+from medtrain_client.graph import format as client_format
+from medtrain_client.main import main
+from medtrain_client.pack import pack
+from policies.errors import GraphRefused
+from training_sandbox.graph import reader
+from training_sandbox.graph.check import preflight
+from training_sandbox.graph.run import bind
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SHARED = ("format.py", "ops.py", "weights.py", "run.py")
+_spec = util.spec_from_file_location("partner_models", HERE / "partner_models.py")
+models = util.module_from_spec(_spec)
+_spec.loader.exec_module(models)
+
+GOOD = {
+    "mlp": ("float32[1,12]", torch.randn(3, 12)),
+    "Cnn": ("float32[1,1,8,8]", torch.randn(3, 1, 8, 8)),
+    "Transformer": ("int64[1,6]", torch.randint(0, 20, (3, 6))),
+    "Tied": ("int64[1,6]", torch.randint(0, 20, (3, 6))),
+    "Mixed": ("float32[1,12]", torch.rand(3, 12) * 19),
+}
+BAD = {
+    "batch_norm": ("MT-BUFFER", "GroupNorm"),
+    "dropout": ("MT-RNG", "remove it"),
+    "gru": ("MT-OP", "linear, sigmoid and tanh"),
+    "double": ("MT-SHAPE", "use float32"),
+    "frozen": ("MT-OP", "frozen"),
+    "buffer": ("MT-BUFFER", "seen"),
+    "Indexing": ("MT-DYNSHAPE", r"partner_models\.py line \d+"),
+    "Random": ("MT-RNG", "randomness"),
+    "Branching": ("MT-DYNSHAPE", "torch.where"),
+    "Constant": ("MT-CONST", "nn.Parameter"),
+    "TwoOutputs": ("MT-SHAPE", "exactly one tensor"),
+    "Unused": ("MT-IR", "spare is never used"),
+    "Half": ("MT-SHAPE", "float16"),
+    "WritesInput": ("MT-MUTATION", "changes its input"),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_both_sides_carry_the_same_rules_byte_for_byte(name):
+    theirs, ours = ROOT / "client/medtrain_client/graph" / name, ROOT / "training_sandbox/graph" / name
+    assert theirs.read_bytes() == ours.read_bytes()
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_model_that_fits_is_accepted_by_the_server_and_gives_the_same_numbers(name):
+    spec, records = GOOD[name]
+    module = getattr(models, name)()
+    packed = pack(module, spec)
+    graph = reader.read_graph(packed.graph)
+    params = reader.read_weights(graph, packed.weights)
+    assert preflight(graph).parameters == packed.values == sum(p.numel() for p in module.parameters())
+    forward = bind(graph)
+    found = torch.func.vmap(lambda x: forward(params, x.unsqueeze(0))[0])(records)
+    torch.testing.assert_close(found, module(records.clone()), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_model_that_does_not_fit_is_refused_with_what_to_change(name, capfd):
+    code, words = BAD[name]
+    with pytest.raises(client_format.Refusal, match=words) as refused:
+        pack(getattr(models, name)(), "float32[1,12]")
+    assert refused.value.code == code
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("spec", ["12", "float64[1,12]", "float32[2,12]", "float32[1]", "float32[1,n]"])
+def test_an_input_that_is_not_one_record_is_refused(spec):
+    with pytest.raises(client_format.Refusal, match="MT-SHAPE"):
+        pack(models.mlp(), spec)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda v: v,
+        lambda v: v | {"output": "nobody"},
+        lambda v: v | {"schema": "medtrain.graph/9"},
+        lambda v: v | {"nodes": v["nodes"][::-1]},
+        lambda v: v | {"nodes": [{**v["nodes"][0], "op": "randn_like.default"}, *v["nodes"][1:]]},
+        lambda v: v | {"inputs": []},
+    ],
+)
+def test_client_and_server_give_the_same_verdict(spoil):
+    raw = json.dumps(spoil(json.loads(pack(models.mlp(), "float32[1,12]").graph))).encode()
+
+    def verdict(read, refusal):
+        try:
+            read(raw)
+        except refusal as refused:
+            return str(refused)
+        return "accepted"
+
+    assert verdict(client_format.read, client_format.Refusal) == verdict(reader.read_graph, GraphRefused)
+
+
+def test_packing_twice_gives_the_same_bytes():
+    one, other = (pack(models.mlp(), "float32[1,12]") for _ in range(2))
+    assert (one.graph, one.weights, one.manifest) == (other.graph, other.weights, other.manifest)
+
+
+def run(*arguments, path=HERE):
+    """Run the command in a process that can import nothing of the server."""
+    code = "import sys; from medtrain_client.main import main; sys.exit(main())"
+    environment = {"PYTHONPATH": str(ROOT / "client"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    blocked = "import sys; [sys.modules.__setitem__(n, None) for n in ('policies', 'training_sandbox', 'service')];"
+    return subprocess.run(
+        [sys.executable, "-P", "-c", blocked + code, *arguments],
+        cwd=path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_packs_without_the_servers_packages(tmp_path):
+    done = run("pack", "partner_models:mlp", "--input", "float32[1,12]", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"graph.json", "init.safetensors", "pack.json"}
+    reader.read_graph((tmp_path / "out/graph.json").read_bytes())
+    assert json.loads(done.stdout)["parameters"] == 122
+
+
+def test_a_refused_model_ends_with_exit_code_3(tmp_path):
+    done = run("pack", "partner_models:batch_norm", "--input", "float32[1,12]", str(tmp_path / "out"))
+    assert done.returncode == 3
+    assert "GroupNorm" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def packed(tmp_path):
+    pack(models.mlp(), "float32[1,12]").write(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("factory", ["partner_models", "partner_models:nobody", "no_such_module:mlp", ":mlp"])
+def test_a_factory_that_does_not_exist_is_a_usage_error(factory, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(HERE)
+    assert main(["pack", factory, "--input", "float32[1,12]", str(tmp_path / "out")]) == 2
+    assert "MODULE:FACTORY" in capsys.readouterr().err
+
+
+def test_the_command_packs_in_this_process_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(HERE)
+    assert main(["pack", "partner_models:mlp", "--input", "float32[1,12]", str(tmp_path / "out")]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] == 122
+
+
+def test_a_pack_can_be_checked_again(packed, capsys):
+    assert main(["check", str(packed)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"nodes": 3, "verdict": "accepted"}
+
+
+def test_a_changed_pack_fails_its_check(packed, capsys):
+    weights = packed / "init.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"x")
+    assert main(["check", str(packed)]) == 3
+    assert "MT-SHAPE" in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_a_usage_error(tmp_path):
+    assert main(["check", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_released_model_loads_and_runs(packed):
+    (packed / "init.safetensors").rename(packed / "model.safetensors")
+    records = torch.randn(5, 12)
+    torch.testing.assert_close(load(packed)(records), models.mlp()(records))
+    assert len(load_weights((packed / "model.safetensors").read_bytes())) == 4
