@@ -161,8 +161,4 @@ def _are_metrics(value: Any) -> bool:
 
 
 def _is_figure(value: Any) -> bool:
-    if value is None:
-        return True
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 and round(value, 3) == value
-    )
+    return value is None or (type(value) in (int, float) and 0 <= value <= 1 and round(value, 3) == value)

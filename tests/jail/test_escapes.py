@@ -35,7 +35,7 @@ ELSEWHERE = {
 GRAPH = "answered by the graph reader, which has tests of its own (tests/training)"
 CORE = "answered by the training core, which has tests of its own (tests/training)"
 NOT_HERE = {
-    16: "accepted: page-cache timing needs a shared writable file; the jail shares none, and no test can show an absence",
+    16: "accepted: page-cache timing needs a shared writable file; the jail shares none",
     23: "accepted: mountinfo of the own process is readable in T2; it names folders of the host, which hold no secret",
     27: "accepted: processor instructions that identify the machine cannot be forbidden to a process",
     73: "no reader for .pt2 archives exists on this side: partners send graph.json, packed on their own machine",

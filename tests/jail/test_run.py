@@ -5,12 +5,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from policies.errors import JailTooWeak, Misuse
-from training_sandbox.jail import bubblewrap, cgroups, landlock, probe as probing, run as running, seccomp
+from training_sandbox.jail import bubblewrap, cgroups, landlock, seccomp
+from training_sandbox.jail import probe as probing
+from training_sandbox.jail import run as running
 from training_sandbox.jail.limits import Folders, Limits
 from training_sandbox.jail.probe import probe
 from training_sandbox.jail.run import Ending, run
@@ -76,7 +79,7 @@ for name in ("service", "deid", "datasets", "client", "medtrain_client"):
 
 
 @pytest.mark.parametrize(
-    ("code", "outcome"), [(0, "ok"), (1, "failed"), (2, "failed"), (77, "failed"), (127, "failed")]
+    ("code", "outcome"), [(0, "ok"), (1, "failed"), (2, "failed"), (77, "failed"), (128, "failed")]
 )
 def test_an_exit_code_carries_one_bit(job: Job, tier: Tier, code: int, outcome: str) -> None:
     assert job(f"import os; os._exit({code})") == Ending(outcome, tier)
@@ -89,7 +92,8 @@ def test_a_crash_shows_nothing_of_its_message(job: Job, tier: Tier, capfd: pytes
 
 def test_words_of_the_vocabulary_are_heard_and_no_others(job: Job) -> None:
     heard: list[str] = []
-    program = "print('started'); print('patient 7'); print('tenth 11'); print('tenth 10'); print('finished '); print('finished')"
+    said = ["started", "patient 7", "tenth 11", "tenth 10", "finished ", "finished"]
+    program = f"for word in {said}: print(word)"
     assert job(program, heard=heard.append).outcome == "ok"
     assert heard == ["started", "tenth 10", "finished"]
 
@@ -221,8 +225,9 @@ from training_sandbox.jail.limits import Folders, Limits
 from training_sandbox.jail.run import run
 from training_sandbox.jail.tiers import Tier
 mark = "".join({list(marker)!r})
-program = f"import time; open({{str(Path('/out' if {tier.value!r} == 'T2' else {str(folders.out)!r})) + '/up'!r}}, 'w'); time.sleep(600)  # " + mark
-run(Folders(Path({str(folders.data)!r}), Path({str(folders.out)!r})), b"", Limits(memory=128 << 20), Tier({tier.value!r}), program=program)
+program = "import sys, time; open(sys.argv[2] + '/up', 'w'); time.sleep(600)  # " + mark
+folders = Folders(Path({str(folders.data)!r}), Path({str(folders.out)!r}))
+run(folders, b"", Limits(memory=128 << 20), Tier({tier.value!r}), program=program)
 """
     parent = subprocess.Popen([sys.executable, "-c", service])
     assert eventually(lambda: (folders.out / "up").exists() and bool(running_with(marker)), 15)
@@ -265,6 +270,36 @@ def test_an_input_folder_that_is_not_there_is_no_failed_job(folders: Folders, pr
     folders.data.rmdir()
     with pytest.raises(JailTooWeak, match="could not build"):
         run(folders, b"", Limits(**SMALL), Tier.T2, program="")
+
+
+def test_a_process_that_cannot_be_ended_is_no_success(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cgroups.Group.remove
+    monkeypatch.setattr(cgroups.Group, "remove", lambda group: real(group) and False)
+    with pytest.raises(JailTooWeak, match="could not be ended"):
+        job("")
+
+
+def test_a_job_that_does_not_want_its_keys_may_end_without_them(job: Job, tier: Tier) -> None:
+    assert job("import os; os._exit(0)", b"{}\n") == Ending("ok", tier)
+
+
+def test_a_jail_that_dies_before_taking_the_keys_is_an_error(
+    folders: Folders, proved: dict[Tier, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if proved[Tier.T1]:
+        pytest.skip(f"this machine has no T1: {proved[Tier.T1]}")
+    monkeypatch.setattr(running, "_LAUNCHER", "import sys; sys.exit(1)")
+    with pytest.raises(JailTooWeak, match="could not build"):
+        run(folders, b"k" * (1 << 20), Limits(**SMALL), Tier.T1, program="")
+
+
+def test_a_file_that_vanishes_while_it_is_counted_counts_nothing(tmp_path: Path, monkeypatch) -> None:
+    class Gone:
+        def stat(self, *, follow_symlinks: bool) -> None:
+            raise FileNotFoundError
+
+    monkeypatch.setattr(running.os, "scandir", lambda _: nullcontext([Gone()]))
+    assert running._full({tmp_path: 1}) is False
 
 
 def test_without_cgroups_there_is_no_second_tier(folders: Folders) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +102,14 @@ def test_the_process_ends_with_zero_or_one(
         for path in folder.out.iterdir():
             path.unlink()
     assert capsys.readouterr().out.splitlines()[0] == "started"
+
+
+def test_the_module_runs_as_a_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["worker", str(tmp_path), str(tmp_path)])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(worker.__file__, run_name="__main__")
+    assert ended.value.code == 1
 
 
 @pytest.mark.parametrize("tier", [Tier.T1, Tier.T2])

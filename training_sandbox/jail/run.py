@@ -40,8 +40,8 @@ class Ending:
     """How a job ended.
 
     Attributes:
-        outcome: ``ok`` or ``failed`` by its own account, ``timeout`` or ``killed`` by ours. Exit codes other than 0 all
-            read ``failed``: a number would be a channel.
+        outcome: ``ok`` or ``failed`` by its own account, ``timeout`` or ``killed`` by ours or the kernel's. Exit codes
+            from 1 to 128 all read ``failed``, those above, which stand for signals, ``killed``: a number is a channel.
         tier: The isolation it ran in.
         reason: Why it was killed.
         uncapped: The controllers this machine could not cap the job with. Never any in T2.
