@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from policies.access import Action, Context, Resource, check
+from policies.access import Action, Context, Resource, decide, refusal
 from policies.entry import Entry, Fact, Verdict, moment, stamp
 from policies.errors import MedtrainError, Refused
 from policies.people import Person
@@ -81,10 +81,13 @@ def act(
             not_before=int(moment(not_before).timestamp()) if not_before else 0,
             not_after=int(moment(not_after).timestamp()) if not_after else FOREVER,
         )
-        made.policies = check(person, action, resource, context).policies
+        decision = decide(person, action, resource, context)
+        made.policies = decision.policies
+        if not decision.allowed:
+            raise refusal(decision, action)
         yield made
-    except Refused as refusal:
-        record(facility.database, made.denial(refusal.code))
+    except Refused as problem:
+        record(facility.database, made.denial(problem.code))
         raise
 
 

@@ -151,6 +151,7 @@ def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
     """
     access.rules()
     logging.getLogger("medtrain").setLevel(settings.log_level.upper())
+    logging.getLogger("absl").setLevel(logging.ERROR)  # the accountant names every order it leaves out
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     objects = _objects(settings.store)
     root = settings.passphrase.get_secret_value() or root_key(settings.home / "root.key")

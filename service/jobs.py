@@ -25,14 +25,14 @@ from deid.policy import load_profile
 from deid.records import MemoryRecords
 from policies.canonical import digest
 from policies.entry import stamp
-from policies.errors import MedtrainError
+from policies.errors import BadInput, MedtrainError
 from policies.states import RunState, SubmissionState, VersionState
 from service import execution, submissions
 from service.acts import code_of, system_entry
 from service.archive import unpack
 from service.database import reading, work_in
 from service.facility import Facility
-from service.models import PatientRow, ReleaseRow, RunRow, UploadRow, VersionRow
+from service.models import DatasetRow, PatientRow, ReleaseRow, RunRow, UploadRow, VersionRow
 from service.training import job_folder
 
 BUCKETS = 16
@@ -175,6 +175,10 @@ def _deidentify(submission: str) -> dict[str, Any]:
         ProjectKeys(index=secrets.index, pseudonym=secrets.pseudonym, shift=secrets.shift),
         project=dataset,
     )
+    with reading(facility.database) as session:
+        declared = session.get_one(DatasetRow, dataset).document["declared_patients"]
+    if len(outcome.index) > declared:
+        raise BadInput("the records hold more patients than the owner declared: declare a larger public bound")
     entry = system_entry(facility, "submission.deidentify", "submission", submission)
     report = outcome.report.as_dict()
     previous = facility.newest(dataset)

@@ -84,7 +84,7 @@ def whose(truth: Truth, texts: Iterable[str]) -> list[int | None]:
     series = pl.Series([compact(fold(text)) for text in texts], dtype=pl.String)
     if not prints or not len(series):
         return [None] * len(series)
-    return [prints[found[0]] if found else None for found in series.str.extract_many(list(prints))]
+    return [prints[found[0]] if found else None for found in series.str.extract_many(list(prints)).to_list()]
 
 
 def tables(
@@ -198,7 +198,8 @@ def _search(texts: list[list[str]], needles: Mapping[str, int], *, raw: bool) ->
     if not needles or not pieces:
         return
     series = pl.Series([piece for _, piece in pieces], dtype=pl.String)
-    for (place, piece), matches in zip(pieces, series.str.extract_many(list(needles), overlapping=True), strict=True):
+    lists = series.str.extract_many(list(needles), overlapping=True).to_list()
+    for (place, piece), matches in zip(pieces, lists, strict=True):
         for form in set(matches):
             if _stands(form, piece, raw=raw):
                 yield place, needles[form]

@@ -33,7 +33,7 @@ def pack(folder: Path, scene: Scene, features: int) -> Path:
     (folder / "my_models.py").write_text(MODEL.format(features=features, hidden=scene.hidden), "utf-8")
     command = ["pack", "my_models:make_model", "--input", f"float32[1,{features}]", str(out)]
     made = subprocess.run(  # noqa: S603  # the partner's interpreter, arguments of our own
-        [python, "-m", "medtrain_client.main", *command],
+        [python, "-c", "import sys; from medtrain_client.main import main; sys.exit(main())", *command],
         cwd=folder,
         env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
         capture_output=True,

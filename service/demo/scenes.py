@@ -44,7 +44,7 @@ FULL = Scene(
     mapping="demo-network",
     recipe="demo-diabetes",
     patients=1500,
-    declared_patients=1200,
+    declared_patients=1600,
     hidden=8,
     training={
         "steps": 150,
@@ -58,7 +58,7 @@ FAST = Scene(
     mapping="demo-network",
     recipe="demo-diabetes",
     patients=300,
-    declared_patients=240,
+    declared_patients=320,
     hidden=4,
     training={
         "steps": 40,
@@ -72,7 +72,7 @@ READMISSION = Scene(
     mapping="diabetes130",
     recipe="diabetes130-readmission",
     patients=0,
-    declared_patients=3400,
+    declared_patients=4300,
     hidden=8,
     training={
         "steps": 200,
