@@ -355,7 +355,7 @@ def crashes(place: Place, monkeypatch: pytest.MonkeyPatch, tmp: Path, work: Call
 
 
 def test_a_kill_at_any_step_of_a_publication_loses_and_doubles_nothing(place: Place, monkeypatch, tmp_path) -> None:
-    left = crashes(place, monkeypatch, tmp_path, place.publish)
+    left = crashes(place, monkeypatch, tmp_path, lambda: place.publish(buckets=2))
     assert len(left) > 30
     seen = set()
     for crashed in left:
@@ -363,7 +363,7 @@ def test_a_kill_at_any_step_of_a_publication_loses_and_doubles_nothing(place: Pl
         seen.add(len(history))
         for manifest in history:
             assert rows_of(crashed, manifest).height == 40
-        again, _ = crashed.publish(entry=entry(at="2026-02-02T00:00:00Z"))
+        again, _ = crashed.publish(entry=entry(at="2026-02-02T00:00:00Z"), buckets=2)
         crashed.store.sweep(["demo"], LATER, entry())
         manifest = crashed.store.load("demo", 1)
         assert (len(crashed.store.history("demo")), rows_of(crashed, manifest).height) == (1, 40)
