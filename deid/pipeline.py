@@ -155,7 +155,8 @@ class _Scrubbing:
         if self._profile.text == "drop":
             frames["note"] = note.clear()
         elif note.height:
-            made = rewrite_notes(note["text"].to_list(), note["patient"].to_list(), patients.known, days, finder)
+            moves = {key: days[key] if self._profile.dates == "shift" else None for key in days}
+            made = rewrite_notes(note["text"].to_list(), note["patient"].to_list(), patients.known, moves, finder)
             frames["note"] = note.with_columns(pl.Series("text", made.texts, pl.String))
             self.found = made.found
         for entity, columns in CATEGORIES.items():

@@ -3,7 +3,8 @@
 File names may hold a patient's name, so nothing here puts one into a message.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -38,15 +39,14 @@ class FolderRecords:
     def names(self) -> tuple[str, ...]:
         if not self._root.is_dir():
             raise BadInput("the input folder does not exist")
-        found = (path for path in self._root.rglob("*") if path.is_file())
-        relative = (path.relative_to(self._root) for path in found if not _leads_away(path, self._root))
-        return tuple(sorted(path.as_posix() for path in relative if not any(p.startswith(".") for p in path.parts)))
+        return tuple(sorted(_files(self._root, "")))
 
     def read(self, name: str) -> bytes:
-        path = self._root / name
-        if not path.is_file() or _leads_away(path, self._root):
+        parts = name.split("/")
+        steps = [self._root.joinpath(*parts[: n + 1]) for n in range(len(parts))]
+        if ".." in parts or any(step.is_symlink() for step in steps) or not steps[-1].is_file():
             raise BadInput("a file that was asked for is not in the input folder")
-        return path.read_bytes()
+        return steps[-1].read_bytes()
 
 
 class MemoryRecords:
@@ -98,8 +98,13 @@ class Reading:
     counted: int
 
 
-def _leads_away(path: Path, root: Path) -> bool:
-    """Return whether a link is on the way or the path leaves the folder."""
-    return not path.resolve().is_relative_to(root.resolve()) or any(
-        part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(root) and part != root
-    )
+def _files(folder: Path, prefix: str) -> Iterator[str]:
+    """Yield the names below a folder; links and hidden entries are passed over."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.is_symlink():
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path), f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield prefix + entry.name

@@ -21,9 +21,9 @@ class Rewritten:
 
 
 def rewrite_notes(
-    texts: list[str], patients: list[str], known: Mapping[str, Known], shift_days: Mapping[str, int], finder: Detector
+    texts: list[str], patients: list[str], known: Mapping[str, Known], shift_days: Mapping[str, int | None], finder: Detector
 ) -> Rewritten:
-    """Return the notes without identifiers; dates in them move by their patient's offset."""
+    """Return the notes without identifiers; dates move by their patient's offset, or go where that is None."""
     spans = finder.find_all(texts, [known.get(patient, ()) for patient in patients])
     counts = Counter(span.label for found in spans for span in found)
     new = [
