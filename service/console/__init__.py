@@ -1,0 +1,1 @@
+"""The web console: every page drawn by the server, nothing inline, no script needed."""
