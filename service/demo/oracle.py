@@ -169,8 +169,9 @@ def _views(content: bytes) -> Iterator[str]:
 def _raw_forms(value: str) -> set[str]:
     """Return the value's bytes in every encoding and escape, as Latin-1 text."""
     forms = {value.encode(name).decode("latin-1") for name in _ENCODINGS}
-    escaped = json.dumps(value)[1:-1]
-    forms |= {escaped, escaped.upper().replace("\\U", "\\u"), quote(value), quote(value).lower()}
+    if not value.isascii():
+        escaped, percent = json.dumps(value)[1:-1], quote(value)
+        forms |= {escaped, escaped.upper().replace("\\U", "\\u"), percent, percent.lower()}
     for lead in range(3):  # the three ways a value can lie across base64's groups; its edges depend on its neighbours
         coded = base64.b64encode(bytes(lead) + value.encode()).decode()
         middle = coded[(0, 2, 3)[lead] : len(coded) - (0, 3, 2)[(lead + len(value.encode())) % 3] or None]

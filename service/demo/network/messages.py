@@ -30,6 +30,7 @@ class _Event:
         return f"MSH|^~\\&|LIS|HB|FACILITY|SH|{sent}||{kind}|{control}|P|2.5.1||||||{self.declared}"
 
     def note(self, book: Book, *numbers: str) -> None:
+        book.identifier("NAME", self.doctor, -1, self.file)
         for number in numbers:
             book.identifier("MRN", number, self.person.number, self.file)
 
@@ -44,8 +45,6 @@ def write(people: list[Person], healths: list[Health], seed: int, book: Book) ->
         number = index // PEOPLE_PER_FILE
         declared, codec = _ENCODINGS[number % len(_ENCODINGS)]
         file = f"{FOLDER}/{number:04d}.hl7"
-        for name in doctors:
-            book.identifier("NAME", name, -1, file)
         messages: list[str] = []
         for person, condition in here[index : index + PEOPLE_PER_FILE]:
             rng = Random(f"{seed}/hl7/{person.number}")
