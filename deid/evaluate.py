@@ -50,7 +50,7 @@ def find_text(text: str, lang: str = "auto", engine: Detector | None = None) -> 
         Misuse: ``lang`` is none of these.
 
     >>> find_text("MRN 0012345")["spans"]
-    [{'start': 4, 'end': 11, 'label': 'MRN', 'score': 0.75, 'source': 'patterns'}]
+    [{'start': 4, 'end': 11, 'label': 'MRN', 'score': 0.9, 'source': 'patterns'}]
     """
     _check_language(lang)
     return {"text": text, "spans": [asdict(span) for span in (engine or detector()).find(text)]}
@@ -107,7 +107,9 @@ def evaluate(notes: Sequence[Gold], engine: Detector | None = None) -> dict[str,
         "over_redaction": _rate(total["over"], total["plain"]),
         "over_redaction_bounds": _wilson(total["over"], total["plain"]),
         "overall": _scores(total, ""),
-        "labels": {label: _scores(total, f"{label}:") for label in LABELS if total[f"{label}:gold"] + total[f"{label}:found"]},
+        "labels": {
+            label: _scores(total, f"{label}:") for label in LABELS if total[f"{label}:gold"] + total[f"{label}:found"]
+        },
         "kilobytes_per_second": round(sum(len(n.text.encode()) for n in notes) / 1000 / max(seconds, 1e-9), 1),
     }
 
@@ -131,7 +133,7 @@ def _tally(note: Gold, spans: Sequence[Span]) -> Counter[str]:
         elif not s and not character.isspace():
             tally.update(plain=1, over=c)
     _exact(tally, note, spans, required)
-    _characters(tally, note, spans, required, skip)
+    _characters(tally, spans, required, skip)
     return tally
 
 
@@ -148,7 +150,7 @@ def _exact(tally: Counter[str], note: Gold, spans: Sequence[Span], required: Seq
 
 
 def _characters(
-    tally: Counter[str], note: Gold, spans: Sequence[Span], required: Sequence[tuple[int, int, str]], skip: bytearray
+    tally: Counter[str], spans: Sequence[Span], required: Sequence[tuple[int, int, str]], skip: bytearray
 ) -> None:
     truth = {n: label for start, end, label in required for n in range(start, end)}
     guess = {n: span.label for span in spans for n in range(span.start, span.end) if not skip[n]}
@@ -156,7 +158,9 @@ def _characters(
         tally.update({"c-gold": 1, f"{label}:c-gold": 1})
     for n, label in guess.items():
         hidden = n in truth
-        tally.update({"c-found": 1, f"{label}:c-found": 1, "c-right": hidden, f"{label}:c-right": truth.get(n) == label})
+        tally.update(
+            {"c-found": 1, f"{label}:c-found": 1, "c-right": hidden, f"{label}:c-right": truth.get(n) == label}
+        )
     for n, label in truth.items():
         tally[f"{label}:c-hidden"] += n in guess
 

@@ -1,5 +1,7 @@
 """Addresses and regions in English text."""
 
+# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+
 import re
 from collections.abc import Iterator
 
@@ -24,15 +26,24 @@ _CITY = rf"(?:,? ?\n?{_WORD}(?: {_WORD}){{0,2}},? (?:{_STATES}|{_STATE_NAMES})\b
 _ZIP = r"(?:,? ?[0-9]{5}(?:-[0-9]{4})?\b)"
 _UK_POST = r"[A-Z]{1,2}[0-9][0-9A-Z]? ?[0-9][ABD-HJLNP-UW-Z]{2}"
 _STREET = re.compile(
-    rf"\b[0-9]{{1,6}}[A-Z]?(?:-[0-9]+)?,? (?:[NSEW]\.? |North |South |East |West )?(?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}\b\.?(?: [NSEW]{{1,2}}\b)?{_UNIT}?{_CITY}?{_ZIP}?(?:,? {_UK_POST}\b)?"
+    rf"\b[0-9]{{1,6}}[A-Z]?(?:-[0-9]+)?,? (?:[NSEW]\.? |North |South |East |West )?(?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}\b\.?(?: [NSEW]{{1,2}}\b)?{_UNIT}?{_CITY}?{_ZIP}?(?:(?:,? {_WORD}){{0,3}},? {_UK_POST}\b)?"
 )
-_NUMBERED = re.compile(rf"\b[0-9]{{1,6}} (?:[NSEW]\.? )?[0-9]{{1,3}}(?:st|nd|rd|th) {_TYPE}\b\.?{_UNIT}?{_CITY}?{_ZIP}?")
+_NUMBERED = re.compile(
+    rf"\b[0-9]{{1,6}} (?:[NSEW]\.? )?[0-9]{{1,3}}(?:st|nd|rd|th) {_TYPE}\b\.?{_UNIT}?{_CITY}?{_ZIP}?"
+)
 _BOX = re.compile(rf"\bP\.? ?O\.? Box [0-9]+{_CITY}?{_ZIP}?", re.IGNORECASE)
-_BARE_STREET = re.compile(rf"\b(?:on|at|near|along|off|corner of) ((?:{_WORD} ){{1,3}}(?:Street|Avenue|Road|Drive|Lane|Boulevard|Highway|Parkway|St|Ave|Rd|Blvd)\b\.?)(?! (?:hospital|clinic))")
+_BARE_STREET = re.compile(
+    rf"\b(?:on|at|near|along|off|corner of) ((?:{_WORD} ){{1,3}}(?:Street|Avenue|Road|Drive|Lane|Boulevard|Highway|Parkway|St|Ave|Rd|Blvd)\b\.?)(?! (?:hospital|clinic))"
+)
 _APARTMENT = re.compile(r"\b(?:Apt|Apartment|Flat|Suite|Rm|Room)\.? ?#? ?[0-9]{1,5}[A-Z]?\b")
-_CITY_STATE = re.compile(rf"\b{_WORD}(?: {_WORD}){{0,2}}, (?:(?:{_STATES})\b(?: [0-9]{{5}}(?:-[0-9]{{4}})?)?|(?:{_STATE_NAMES})\b(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?)")
+_CITY_STATE = re.compile(
+    rf"\b{_WORD}(?: {_WORD}){{0,2}}, (?:(?:{_STATES})\b(?: [0-9]{{5}}(?:-[0-9]{{4}})?)?|(?:{_STATE_NAMES})\b(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?)"
+)
 _STATE_ZIP = re.compile(rf"\b(?:{_STATES}) [0-9]{{5}}(?:-[0-9]{{4}})?\b")
-_ZIP_CUED = re.compile(r"\b(?:zip|zip code|postal code|postcode|post code)[ :#]{1,3}([0-9]{5}(?:-[0-9]{4})?|[A-Z0-9]{2,4} ?[A-Z0-9]{3})\b", re.IGNORECASE)
+_ZIP_CUED = re.compile(
+    r"\b(?:zip|zip code|postal code|postcode|post code)[ :#]{1,3}([0-9]{5}(?:-[0-9]{4})?|[A-Z0-9]{2,4} ?[A-Z0-9]{3})\b",
+    re.IGNORECASE,
+)
 _POST_UK = re.compile(rf"\b{_UK_POST}\b")
 _LIVES = re.compile(
     rf"\b(?:lives?|living|lived|resides?|residing|resident|residence|moved|relocated|native|born|hometown|home|home town|visiting|traveled|travelled|travels|returned|trip|flew|drove|driving|"
@@ -49,8 +60,62 @@ _CITIES = re.compile(
     r"(?! (?:score|criteria|classification|scale|type|coma|blue|rose|stain|sausage|heart study|fracture|marrow))"
 )
 _NOT_PLACES = frozenset(
-    "The This That ICU ED ER OR PACU NICU Home Hospital Bed Room Emergency Medical Surgery Floor Unit Department I He She Patient Clinic No Yes Her His Our We They It Medicine "
-    "A An And But Past Family Social History Physical Review Monday Tuesday Wednesday Thursday Friday Saturday Sunday Dr Mr Mrs Ms".split()
+    [
+        "The",
+        "This",
+        "That",
+        "ICU",
+        "ED",
+        "ER",
+        "OR",
+        "PACU",
+        "NICU",
+        "Home",
+        "Hospital",
+        "Bed",
+        "Room",
+        "Emergency",
+        "Medical",
+        "Surgery",
+        "Floor",
+        "Unit",
+        "Department",
+        "I",
+        "He",
+        "She",
+        "Patient",
+        "Clinic",
+        "No",
+        "Yes",
+        "Her",
+        "His",
+        "Our",
+        "We",
+        "They",
+        "It",
+        "Medicine",
+        "A",
+        "An",
+        "And",
+        "But",
+        "Past",
+        "Family",
+        "Social",
+        "History",
+        "Physical",
+        "Review",
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+        "Dr",
+        "Mr",
+        "Mrs",
+        "Ms",
+    ]
 )
 
 
@@ -72,6 +137,15 @@ def find(text: str, source: str) -> Iterator[Span]:
     ):
         for match in pattern.finditer(text):
             group = 1 if pattern.groups else 0
-            if pattern in (_LIVES, _CITY_STATE, _COUNTY) and match[group].split()[0].strip(",") in _NOT_PLACES:
+            if pattern in (_LIVES, _CITY_STATE, _COUNTY) and _no_place(text, match.start(group), match[group]):
                 continue
             yield Span(*match.span(group), label, score, source)
+
+
+def _no_place(text: str, start: int, value: str) -> bool:
+    """MD and PA after a comma are degrees far more often than Maryland and Pennsylvania."""
+    if value.split(maxsplit=1)[0].strip(",") in _NOT_PLACES:
+        return True
+    return value.endswith((", MD", ", PA", ", MA", ", DO", ", OR", ", IN")) and not text[:start].endswith(
+        (" in ", " from ", " of ", " to ")
+    )

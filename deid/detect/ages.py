@@ -1,5 +1,7 @@
 """Ages of 90 and over: with so few people alive at them, an age alone can single someone out (HIPAA 164.514(b)(2)(C))."""
 
+# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+
 import re
 from collections.abc import Iterator
 
@@ -8,15 +10,22 @@ from deid.detect.span import Span
 NAME = "ages"
 
 _CHINESE = re.compile(r"[19](?<![0-9.~-][19])(?:(?<=9)[0-9]|(?<=1)[0-4][0-9]) ?(?:周岁|虚岁|岁)")
-_SPOKEN = re.compile(r"(?:九十[一二三四五六七八九多来]?|一百(?:[一二三]?十[一二三四五六七八九]?|零[一二三四五六七八九])?|百)(?:周岁|虚岁|岁)|九旬|年九十[一二三四五六七八九]?")
+_SPOKEN = re.compile(
+    r"(?:九十[一二三四五六七八九多来]?|一百(?:[一二三]?十[一二三四五六七八九]?|零[一二三四五六七八九])?|百)(?:周岁|虚岁|岁)|九旬|年九十[一二三四五六七八九]?"
+)
 _FIELD = re.compile(r"(?:年龄|[Aa]ge|AGE|享年|终年)[ :为是]{0,3}([19](?:(?<=9)[0-9]|(?<=1)[0-4][0-9]))(?![0-9.])")
 _ENGLISH = re.compile(
     r"[19](?<![0-9.A-Za-z][19])(?:(?<=9)[0-9]|(?<=1)[0-4][0-9])"
     r"(?:[ -]?years?(?:[ -]old|[ -]of[ -]age)?\b|[ -]?y[./]?o\.?(?![A-Za-z])|[ -]?yrs?(?:[ -]?old)?\b|[ -]?y/?o?[ /]?[MFmf]?\b| ?[MF]\b)"
     r"|\b(?:ninety|(?:one )?hundred)(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?(?:[ -]and[ -][a-z]+)?[ -]years?[ -]old\b",
 )
-_AGED = re.compile(r"\b(?:aged?|age of|turned|at age) ([19](?:(?<=9)[0-9]|(?<=1)[0-4][0-9]))(?![0-9.%]|-year| ?(?:mm|mg|and over|or over|or older|and older))", re.IGNORECASE)
-_GENERAL = re.compile(r" ?(?:及|或|和)?(?:以上|以下|or over|or older|and older|and over|and above|\+)|的?(?:人群|老年人群)|后\b")
+_AGED = re.compile(
+    r"\b(?:aged?|age of|turned|at age) ([19](?:(?<=9)[0-9]|(?<=1)[0-4][0-9]))(?![0-9.%]|-year| ?(?:mm|mg|and over|or over|or older|and older))",
+    re.IGNORECASE,
+)
+_GENERAL = re.compile(
+    r" ?(?:及|或|和)?(?:以上|以下|or over|or older|and older|and over|and above|\+)|的?(?:人群|老年人群)|后\b"
+)
 _BOUND = re.compile(r"(?:[≥>＞≧<≤]|大于|超过|小于|年龄在|over|under|least|above)\s?$")
 _DURATION = re.compile(r"(?:for|past|last|over|after|within|about|than) $")
 

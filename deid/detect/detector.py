@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deid.detect import addresses, ages, cues, dates, organisations, patterns, propagation
-from deid.detect.folding import Folded, fold
+from deid.detect.folding import fold
 from deid.detect.span import LAYER_ORDER, Span, resolve
 from policies.errors import Misuse
 
@@ -13,9 +13,7 @@ ALL_LAYERS = frozenset(LAYER_ORDER)
 Known = tuple[tuple[str, str], ...]  # (value, label): the patient's own identifiers from structured fields
 
 Layer = Callable[[str], Iterator[Span]]
-LAYERS: dict[str, Layer] = {
-    layer.NAME: layer.find for layer in (patterns, dates, ages, addresses, organisations, cues)
-}
+LAYERS: dict[str, Layer] = {layer.NAME: layer.find for layer in (patterns, dates, ages, addresses, organisations, cues)}
 
 
 class UnknownLayer(Misuse):
@@ -43,7 +41,7 @@ class Detector:
         [(2, 5, 'NAME'), (8, 19, 'PHONE')]
         """
         folded = fold(text)
-        return _finish(text, folded, raw_spans(folded.text, self.layers, known))
+        return tuple(folded.back(span) for span in resolve(raw_spans(folded.text, self.layers, known), folded.text))
 
     def find_all(self, texts: Sequence[str], known: Sequence[Known] = ()) -> list[tuple[Span, ...]]:
         """Return ``find`` of every text, faster: a text that comes again is not searched again.
@@ -82,7 +80,3 @@ def raw_spans(folded: str, layers: frozenset[str], known: Known) -> list[Span]:
     if propagation.NAME in layers:
         found += propagation.find(folded, found, known)
     return found
-
-
-def _finish(text: str, folded: Folded, spans: list[Span]) -> tuple[Span, ...]:
-    return tuple(folded.back(span) for span in resolve(spans, folded.text))

@@ -4,6 +4,8 @@ Folding keeps one code point for one code point, so offsets stay right; only inv
 hyphen, direction marks) are taken out, and then offsets are mapped back.
 """
 
+# patterns and word lists are read, searched and compared as one line each
+
 import re
 import sys
 import unicodedata

@@ -1,5 +1,7 @@
 """Numbers and names of accounts that only the cue in front of them gives away: 住院号, 医保卡号, MRN, 微信."""
 
+# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+
 import re
 from collections.abc import Iterator
 
@@ -54,13 +56,18 @@ _DIRECT = {
 
 
 def _any(words: str) -> str:
-    return "|".join(sorted(set(words.split("|")), key=lambda word: (-len(word), word)))
+    """Alternatives, longest first; a Latin cue must not be the end of a longer word (SN in SSN)."""
+    ordered = sorted(set(words.split("|")), key=lambda word: (-len(word), word))
+    return "|".join(rf"(?<![A-Za-z]){word}" if word[0].isascii() else word for word in ordered)
 
 
 _RULES = tuple(
     (label, re.compile(pattern, re.ASCII))
     for label, pattern in [
-        *((label, rf"(?:{_any(_CUES[label])})(?:编|代)?(?:号码|号|码|编号|ID)(?:号)?{_LINK}{_VALUE}") for label in sorted(_NUMBERED)),
+        *(
+            (label, rf"(?:{_any(_CUES[label])}) ?(?:编|代)? ?(?:号码|号|码|编号|ID)(?:号)?{_LINK}{_VALUE}")
+            for label in sorted(_NUMBERED)
+        ),
         *((label, rf"(?:{_any(words)}){_LINK}{_VALUE}") for label, words in _DIRECT.items()),
         *((label, rf"(?:{_any(_CUES[label])})(?:号码|号|码|编号){_LINK}{_SPOKEN}") for label in sorted(_NUMBERED)),
         ("PHONE", rf"(?:{_any(_CUES['PHONE'])}){_LINK}{_SPOKEN}"),
@@ -73,25 +80,48 @@ _HANDLE = re.compile(
 )
 _ENGLISH_LINK = r"(?: ?(?:no\.?|number|num|nbr|id|#|code))*(?: (?:is|was|of))? ?[:#=]? ?#? ?"
 _ENGLISH = (
-    ("MRN", r"mrn|mr|mc|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|"
-     r"report|study|subject|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|"
-     r"reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration"),
-    ("INSURANCE", r"policy|member|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer"),
-    ("ID_CARD", r"ssn|social security|driver'?s? licen[cs]e|dl|national id|nric|hkid|id card|identity card|sin|nino|national insurance|seaman'?s book|military id"),
+    (
+        "MRN",
+        r"mrn|mr|mc|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|"
+        r"report|study|subject|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|"
+        r"reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration",
+    ),
+    (
+        "INSURANCE",
+        r"policy|member|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer",
+    ),
+    (
+        "ID_CARD",
+        r"ssn|social security|driver'?s? licen[cs]e|dl|national id|nric|hkid|id card|identity card|sin|nino|national insurance|seaman'?s book|military id",
+    ),
     ("PASSPORT", r"passport|travel document"),
     ("BANK", r"account|acct|a/c|iban|routing|card|credit card|debit card|bank account|card ending(?: in)?|ending in"),
-    ("ACCOUNT", r"npi|dea|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin"),
+    (
+        "ACCOUNT",
+        r"npi|dea|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin",
+    ),
     ("DEVICE", r"serial|s/n|sn|device|imei|udi|model serial|meid"),
-    ("PHONE", r"phone|tel|telephone|cell|mobile|fax|pager|beeper|ext|extension|call|callback|contact|home|work|office|ph|text|whatsapp|x"),
+    (
+        "PHONE",
+        r"phone|tel|telephone|cell|mobile|fax|pager|beeper|ext|extension|call|callback|contact|home|work|office|ph|text|whatsapp|x",
+    ),
     ("PLATE", r"license plate|licence plate|plate|tag|vehicle registration|vin"),
 )
 _ENGLISH_RULES = tuple(
-    (label, re.compile(rf"\b(?:{_any(words)}){_ENGLISH_LINK}{_VALUE}", re.ASCII | re.IGNORECASE)) for label, words in _ENGLISH
+    (label, re.compile(rf"\b(?:{_any(words)}){_ENGLISH_LINK}{_VALUE}", re.ASCII | re.IGNORECASE))
+    for label, words in _ENGLISH
 )
-_STRONG_ENGLISH = re.compile(r"no\b|number|num\b|nbr|id\b|[#:=]|ending|mrn|ssn|npi|dea\b|imei|ext|pager|passport|plate", re.IGNORECASE)
-_TAIL = re.compile(r"(?:尾号|末四位|后四位|后4位|last (?:four|4)(?: digits)?(?: of [A-Za-z ]{2,20})?|ending in)(?: ?(?:是|为|:|of|are|is))? ?([0-9Xx]{3,6})(?![0-9])", re.IGNORECASE)
+_STRONG_ENGLISH = re.compile(
+    r"no\b|number|num\b|nbr|id\b|[#:=]|ending|mrn|ssn|npi|dea\b|imei|ext|pager|passport|plate", re.IGNORECASE
+)
+_TAIL = re.compile(
+    r"(?:尾号|末四位|后四位|后4位|last (?:four|4)(?: digits)?(?: of [A-Za-z ]{2,20})?|ending in)(?: ?(?:是|为|:|of|are|is))? ?([0-9Xx]{3,6})(?![0-9])",
+    re.IGNORECASE,
+)
 _POLITE = re.compile(r"(?:1[0-2][0-9]|911|999|112|12[0-9]{3})")
-_PLAIN_DATE = re.compile(r"(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|(?:19|20)[0-9]{2}|[0-9]{1,2}[-/.:][0-9]{1,2}")
+_PLAIN_DATE = re.compile(
+    r"(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|(?:19|20)[0-9]{2}|[0-9]{1,2}[-/.:][0-9]{1,2}"
+)
 _CYCLE = re.compile(r"[Dd][0-9]{1,2}(?:[-~,/][Dd]?[0-9]{1,2})*(?:/[A-Za-z]+)?")  # days of a treatment cycle
 _COURT = re.compile(r"\((?:19|20)[0-9]{2}\)[\u4e00-\u9fff]{1,2}[0-9]{0,4}[\u4e00-\u9fff]{1,4}(?:字第?)?[0-9]{1,6}号")
 _POSTAL_LOT = re.compile(r"(?:批|国药准字|生产批|批准文)$")
@@ -102,11 +132,11 @@ def find(text: str, source: str) -> Iterator[Span]:
     for label, rule in _RULES:
         for match in rule.finditer(text):
             if _plausible(text, match, label):
-                yield Span(match.start(1), match.end(1), label, 0.85, source)
+                yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.96, source)
     for label, rule in _ENGLISH_RULES:
         for match in rule.finditer(text):
             if _plausible_english(text, match, label):
-                yield Span(match.start(1), match.end(1), label, 0.75, source)
+                yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.9, source)
     for match in _HANDLE.finditer(text):
         yield Span(match.start(1), match.end(1), "ACCOUNT", 0.8, source)
     for match in _TAIL.finditer(text):
@@ -130,7 +160,8 @@ def _plausible(text: str, match: re.Match[str], label: str) -> bool:
 
 
 def _plausible_english(text: str, match: re.Match[str], label: str) -> bool:
-    value, cue = match[1], text[match.start() : match.start(1)]
+    value: str = match[1]
+    cue = text[match.start() : match.start(1)]
     digits = sum(c.isdigit() for c in value)
     if _CYCLE.fullmatch(value):
         return False

@@ -1,5 +1,7 @@
 """Hospitals and other organisations, by their suffix, their short form or the cue around them."""
 
+# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+
 import re
 from collections.abc import Iterator
 
@@ -21,15 +23,15 @@ _ORGANISATION = re.compile(
 _STOP = re.compile(
     r".*(?:(?:就诊|收治|转诊|转院|住院|急诊|手术|检查|治疗|复查|随访|送往|送至|转往|转至|转入|转到|转回|收入|前往|来到|联系|委托|任职|就职|供职|就业|工作|就读|毕业|退休|来自|隶属|经由|患者|"
     r"外院|曾先后|先后|分别|目前|现为|原为|其为|拟|并|遂|后于|今日|昨日|当日|次日|在职|拨打|投保|参保|报警|分管|辖区|单位|地点|名称|学校|公司|职业|系统|来源|单位为|因为|家长|老师|员工|职员|司机|保安|工人|"
-    r"年|月|日|时|[0-9]点|许|号(?=.{2})|院(?=.{3})|司(?=.{3}))|[于在至到往由从向赴去被送入来回经为是系找给的和及与或、自让请跟把将均曾仍因可该])"
+    r"年|月|日|时|[0-9]点|许|号(?=.{2})|院(?=.{3})|司(?=.{3}))|[于在至到往由从向赴去被送入来回经为是系找给的和及与或、自让请跟把将均曾仍因可该了着我你您他她们这那哪吗什怎很就也看问些个治最没不要下]|上(?![海饶虞杭党蔡高犹思林栗]))"
     r"(?!.{0,1}$)"
 )
 # Words that open a name although they look like a stop.
 _GENERIC_HOSPITAL = re.compile(
-    r"^(?:当地|外地|外|本|我|该|贵|某|上级|下级|省级|市级|县级|区级|三甲|三级|二级|一级|大|小|附近|家附近|多家|各|各大|各级|其他|其它|别的|另一|某某|某家|一家|两家|几家|这家|那家|综合|专科|专业|公立|私立|民营|"
+    r"^(?:级|当地|外地|外|本|我|该|贵|某|上级|下级|省级|市级|县级|区级|三甲|三级|二级|一级|大|小|附近|家附近|多家|各|各大|各级|其他|其它|别的|另一|某某|某家|一家|两家|几家|这家|那家|综合|专科|专业|公立|私立|民营|"
     r"基层|社区|乡镇|镇|乡|村|县|省|市|区|肿瘤|精神病|精神|精神专科|传染病|儿童|妇产|眼科|口腔|骨科|康复|中医|中|西|民族|职工|教学|定点|指定|对口|原|互联网|住|出|进|入|去|来|回|到|在|转|送|离|门诊|急诊|街道|乡村|私人|"
     r"个体|牙科|美容|整形|医疗|急救|护理|临终|老年|部队|军队|校|厂|家庭|方舱|发热|国内|国外|全国|同级|高级|省外|市内|外省|接诊|首诊|转出|协作|原手术|本市|本地|县城|镇上|村里|单位|学校|私人小|小区|女子|男子|不孕|男科|"
-    r"各地|知名|著名|正规|大型|中型|小型|有条件|[一二三][级甲]|二甲|三乙|相关|有关|多个|数家|的|患者)*"
+    r"各地|知名|著名|正规|大型|中型|小型|有条件|[一二三][级甲]|二甲|三乙|相关|有关|多个|数家|的|患者|家|好|正规|宠物|普通|一般|一些|了解|常规|多|脑科|心理|胸科|肛肠|皮肤|皮肤病|耳鼻喉|科|肝病|老年病|骨伤|脑病)*"
     r"(?:医院|卫生院|卫生服务中心|卫生服务站|社区卫生中心|卫生室|卫生所|医务室|诊所|门诊部|保健院|保健所|保健中心|防治院|防治所|疾控中心|疾病预防控制中心|护理院|疗养院|体检中心|血液中心|血站|急救中心|急救站|医疗中心|医学中心|检验所|医学检验所|月子中心|康复中心|妇幼院|精神卫生中心|肿瘤中心|透析中心|临终关怀中心|中心血站|口腔院)"
     r"(?:门诊|急诊|本部)?$"
 )
@@ -45,7 +47,12 @@ _GENERIC_ORG = re.compile(
     r"卫生局|教育局|税务局|街道办|居委会|村委会|居民委员会|村民委员会|银行|支行|信用社|保险|人寿|财险|证券|敬老院|养老院|福利院|老年公寓|救助站|监狱|看守所|戒毒所|(?:纺织|钢铁|机械|化工|汽车|电子|服装|食品|制药|水泥|造纸|印刷|玻璃|塑料|橡胶|电缆|"
     r"电池|轧钢|纱)?厂|车间|工厂|酒店|饭店|宾馆|超市|商场|百货|药房|药店|大药房|合作社|农场|林场|煤矿|矿业|油田|电视台|报社|出版社|美容院|健身房|足浴店|理发店|餐厅|酒楼|协会|基金会|工会|中队|大队|支队|部队)$"
 )
-_NEEDS_PROOF = re.compile(r"(?:厂|车间|工厂|酒店|饭店|宾馆|超市|商场|百货|药房|药店|协会|保险|人寿|大队|中队|支队|银行|农场|学院|大学|学校|餐厅|工会|小学|中学|高中|初中)$")
+_NEEDS_PROOF = re.compile(
+    r"(?:厂|车间|工厂|酒店|饭店|宾馆|超市|商场|百货|药房|药店|协会|保险|人寿|大队|中队|支队|银行|农场|学院|大学|学校|餐厅|工会|小学|中学|高中|初中)$"
+)
+_ILLNESS = re.compile(
+    r"癫痫|发烧|症状|尽快|建议|决定|家长|羊瘟|疾病(?!预防)|心理专科|检查的|复诊|准备|同学|突然|症[^,]{0,4}医院"
+)
 _CLINICAL = re.compile(r"[细胞肌酶素蛋白症病炎癌瘤痛肿血管糖压药剂片胶囊]")
 _SHORT = (
     "瑞金|华山|中山|仁济|新华|市一|市六|市十|龙华|曙光|岳阳|东方|同济|协和|华西|湘雅|齐鲁|同仁|长海|长征|东方肝胆|胸科|肺科|儿中心|红房子|国妇婴|五官科|眼耳鼻喉科|上海六院|上海九院|上海一院|上海十院|上海市一|公利|"
@@ -61,21 +68,33 @@ _NUMBERED = re.compile(
     r"(?:(?:上海|北京|天津|广州|武汉|南京|杭州|沈阳|重庆|成都|哈尔滨|郑州|[市省区])(?:市)?)?(?:第)?[一二三四五六七八九十]{1,2}(?:人民|人)?院(?=[就住复门急手做看查的行治病诊检放化会开配挂,。;、) (:系区]|$|分院|本部)|"
     r"(?:附属?|大附|医附)[一二三四]?院?(?:[一二三]院)|[一二三]附院|(?:北医|上医|交大|复旦|同济|浙大|华中)[一二三]院|(?:解放军|武警|海军|空军|陆军|火箭军)?(?:第)?[0-9]{2,3}医院|(?:市|省|区|县)[一二三四五六七八九十](?=[就住复门急手做看查的])|(?:省|市)(?:人民|中医|妇幼|肿瘤|儿童)(?:院|(?=就诊|住院|复查))"
 )
-_UNIT_CODE = re.compile(r"(?:解放军|武警|中国人民解放军|驻\w{1,4})?第?[0-9]{4,5}(?<!(?:19|20)[0-9]{2})(?:部队|医院|厂|工厂)|[0-9]{5}(?:部队|分队)")
-_EMPLOYER = re.compile(r"(?:工作单位及?(?:职务|职业|地址)?|工作单位|任职单位|用人单位|就读学校|学校|所在单位|单位名称|参保单位|投保公司|承保公司|保险公司|学校班级|班级|就职于|任职于|供职于|就读于|毕业于|在职于|服役于|送检单位|送检医院|转诊单位|来源单位)(?:[:为是])? ?([\u4e00-\u9fffA-Za-z0-9()·&]{2,30})")
-_EMPLOYER_END = re.compile(r"(?:联系|电话|手机|地址|邮编|职业|职务|入院|户口|民族|婚姻|[,。;]|单位|任|担任|从事|做|工作|上学|读书|,|的|$)")
-_NOT_EMPLOYER = re.compile(r"(?:无|不详|退休|同上|务农|自由职业|个体|自由|农民|在家|待业|无业|暂无|家务|离退休|未知|--|/|本院|我院|外院)")
+_UNIT_CODE = re.compile(
+    r"(?:解放军|武警|中国人民解放军|驻\w{1,4})?第?[0-9]{4,5}(?<!(?:19|20)[0-9]{2})(?:部队|医院|厂|工厂)|[0-9]{5}(?:部队|分队)"
+)
+_EMPLOYER = re.compile(
+    r"(?:(?:工作单位及?(?:职务|职业|地址)?|工作单位|任职单位|用人单位|就读学校|学校|所在单位|单位名称|参保单位|投保公司|承保公司|保险公司|学校班级|班级|送检单位|送检医院|转诊单位|来源单位)[:为是] ?|(?:就职于|任职于|供职于|就读于|毕业于|在职于|服役于) ?)([\u4e00-\u9fffA-Za-z0-9()·&]{2,30})"
+)
+_EMPLOYER_END = re.compile(
+    r"(?:联系|电话|手机|地址|邮编|职业|职务|入院|户口|民族|婚姻|[,。;]|单位|任|担任|从事|做|工作|上学|读书|,|的|$)"
+)
+_NOT_EMPLOYER = re.compile(
+    r"(?:无|不详|退休|同上|务农|自由职业|个体|自由|农民|在家|待业|无业|暂无|家务|离退休|未知|--|/|本院|我院|外院)"
+)
 _ROLE = re.compile(
     rf"(?:现任|原|前|时任|曾任|系|为|是)?({_H}{{2,10}}?(?:省长|副省长|市长|副市长|区长|副区长|县长|副县长|镇长|乡长|村长|村支书|村主任|省委书记|市委书记|区委书记|县委书记|镇党委书记|人大代表|政协委员|奥运冠军|世界冠军|"
     r"局长|副局长|董事长|总经理|首席执行官|校长|副校长|台长|团长|师长|军长|司令员|检察长|法院院长|主持人|总工程师|创始人|工程院院士|科学院院士))"
 )
-_BARE_ROLE = re.compile(r"^(?:的|任|一|某|公司|单位|学校|私企|企业|退休|原|前|小学|中学|某公司|民营企业|一家公司|该|其|我们|患者|他|她|丈夫|妻子|父亲|母亲|儿子|女儿|职业|担任|曾|厂|为|是|系)*.{2,4}长?$")
+_BARE_ROLE = re.compile(
+    r"^(?:的|任|一|某|公司|单位|学校|私企|企业|退休|原|前|小学|中学|某公司|民营企业|一家公司|该|其|我们|患者|他|她|丈夫|妻子|父亲|母亲|儿子|女儿|职业|担任|曾|厂|为|是|系)*.{2,4}长?$"
+)
 _EN_WORD = r"(?:[A-Z][A-Za-z'&.-]*|of|the|and|for|at|de)"
 _EN_HOSPITAL = re.compile(
     rf"\b(?:[A-Z][A-Za-z'.-]*)(?: {_EN_WORD}){{0,6}} (?:Hospitals?|Medical Cent(?:er|re)|Clinic|Infirmary|Health System|Healthcare|Health Cent(?:er|re)|Health|Hospice|Nursing Home|Rehab(?:ilitation)?(?: Cent(?:er|re)| Hospital)?|"
     r"Cancer Cent(?:er|re)|Cancer Institute|Surgery Cent(?:er|re)|Surgical Cent(?:er|re)|Dialysis Cent(?:er|re)|Dialysis|Urgent Care|Family Practice|Medical Group|Pediatrics|Cardiology Associates|Orthopa?edics Associates|Assisted Living|Care Cent(?:er|re)|Care Home|Manor|Memorial|Pharmacy|Imaging|Laboratories|Labs?)\b"
 )
-_EN_SHORT = re.compile(r"\b(?:MGH|BWH|BIDMC|UCSF|UCLA|NYU Langone|Mayo(?: Clinic)?|Cleveland Clinic|Johns Hopkins|Hopkins|Kaiser(?: Permanente)?|Mount Sinai|Mt\.? Sinai|Cedars-Sinai|Sloan Kettering|MSKCC|MD Anderson|Dana-Farber|Bellevue|Guy's|Addenbrooke's|Ruijin|Huashan|Zhongshan Hospital|Renji|St\.? [A-Z][a-z]+'s?(?! (?:wort|disease)))(?![a-z])")
+_EN_SHORT = re.compile(
+    r"\b(?:MGH|BWH|BIDMC|UCSF|UCLA|NYU Langone|Mayo(?: Clinic)?|Cleveland Clinic|Johns Hopkins|Hopkins|Kaiser(?: Permanente)?|Mount Sinai|Mt\.? Sinai|Cedars-Sinai|Sloan Kettering|MSKCC|MD Anderson|Dana-Farber|Bellevue|Guy's|Addenbrooke's|Ruijin|Huashan|Zhongshan Hospital|Renji|St\.? [A-Z][a-z]+'s?(?! (?:wort|disease)))(?![a-z])"
+)
 _EN_ORG = re.compile(
     rf"\b(?:[A-Z][A-Za-z'&.-]*)(?:,? {_EN_WORD}){{0,5}},? (?:Inc|LLC|Ltd|Corp(?:oration)?|Co|Company|University|College|(?:High |Elementary |Middle |Primary |Secondary |Grammar )?School|Academy|Police(?: Department)?|Sheriff's (?:Office|Department)|"
     r"Fire Department|Insurance|Bank|Court|Church|Airlines|Airways|Group|Foundation|Industries|Logistics|Motors|Construction|Associates|Partners|Plant|Factory|Institute|Prison|Jail|Army|Regiment|Battalion|Brigade)\b\.?"
@@ -83,7 +102,9 @@ _EN_ORG = re.compile(
 _EN_EMPLOYER = re.compile(
     r"\b(?:works?|worked|working|employed|employee|teaches|taught|job|student|studies|retired) (?:as an? [a-z ]{2,30} )?(?:at|for|by|from|with|of) (?:the )?((?:[A-Z][A-Za-z0-9'&.-]*)(?: (?:[A-Z][A-Za-z0-9'&.-]*|of|and|&))*)|\b[Ee]mployer ?: ?([A-Z][A-Za-z0-9'&. -]{1,40}?)(?=[,;.\n]|  |$)|\b[Ii]nsurance(?: company| carrier| provider)? ?: ?([A-Z][A-Za-z0-9'&. -]{1,40}?)(?=[,;.\n(]|  |$)"
 )
-_EN_INSURERS = re.compile(r"\b(?:Aetna|Cigna|Humana|Blue Cross(?: Blue Shield)?|BCBS(?: of [A-Z][a-z]+)?|UnitedHealthcare|United Healthcare|Anthem|Tricare|Centene|Molina|Allianz|AXA|Bupa|Walmart|Amazon|Google|Microsoft|FedEx|UPS|Costco|Starbucks|McDonald's|Boeing|Target store)\b")
+_EN_INSURERS = re.compile(
+    r"\b(?:Aetna|Cigna|Humana|Blue Cross(?: Blue Shield)?|BCBS(?: of [A-Z][a-z]+)?|UnitedHealthcare|United Healthcare|Anthem|Tricare|Centene|Molina|Allianz|AXA|Bupa|Walmart|Amazon|Google|Microsoft|FedEx|UPS|Costco|Starbucks|McDonald's|Boeing|Target store)\b"
+)
 _EN_GENERIC = re.compile(
     r"^(?:The |This |That |Our |A |An |Your |Local |Outside |Community |Teaching |Same |Her |His |Their |Outpatient |Primary Care |Pain |Wound |Eye |Dental |Mental |Behavioral |Public |Home |Women's |Coumadin |Anticoagulation |Diabetes |Heart Failure |Cardiology |Oncology |Surgical? |Surgery |Family |Physical |Occupational |Follow-?up |Medical |Emergency |General |Children's |"
     r"Neurology |Pediatrics? |Memory |Sleep |Urology |Vascular |Walk-in |Free |Health |Patient |Prior |Discharge |Admission |At |In |To |From |Continue |Bone |Brain |Global |Skilled |Rehab |Oral |Good |Poor |Blood |Tissue |Sperm |High |Middle |Elementary |Primary |Secondary |Private |Grammar |Medicare |Health Insurance |Nursing |Pharmacy |Local Police )+"
@@ -121,7 +142,7 @@ def _suffixed(text: str, pattern: re.Pattern[str], generic: re.Pattern[str], lab
             name = text[start : match.end()]
         name = name.lstrip("()·")
         start = match.end() - len(name)
-        if generic.match(name) or len(name) < 3 or "某" in name:
+        if generic.match(name) or _ILLNESS.search(name) or len(name) < 3 or "某" in name:
             continue
         if label == "ORG" and _NEEDS_PROOF.search(name) and (_CLINICAL.search(name) or len(name) < 4):
             continue
@@ -151,7 +172,12 @@ _PLACE_OR_FIRM = re.compile(r"[省市区县镇乡村州国院校局司团台厂]
 
 
 def _english(text: str) -> Iterator[Span]:
-    for pattern, label in ((_EN_HOSPITAL, "HOSPITAL"), (_EN_SHORT, "HOSPITAL"), (_EN_ORG, "ORG"), (_EN_INSURERS, "ORG")):
+    for pattern, label in (
+        (_EN_HOSPITAL, "HOSPITAL"),
+        (_EN_SHORT, "HOSPITAL"),
+        (_EN_ORG, "ORG"),
+        (_EN_INSURERS, "ORG"),
+    ):
         for match in pattern.finditer(text):
             if _EN_GENERIC.match(match[0]) is None:
                 yield Span(*match.span(), label, 0.7, NAME)

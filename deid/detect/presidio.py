@@ -17,7 +17,20 @@ from deid.detect.span import LABELS, LAYER_ORDER, Span, resolve
 
 LANGUAGES = ("zh", "en")
 _CONTEXT = {
-    "patterns": ("电话", "手机", "身份证", "住院号", "门诊号", "医保", "卡号", "账号", "phone", "MRN", "number", "account"),
+    "patterns": (
+        "电话",
+        "手机",
+        "身份证",
+        "住院号",
+        "门诊号",
+        "医保",
+        "卡号",
+        "账号",
+        "phone",
+        "MRN",
+        "number",
+        "account",
+    ),
     "dates": ("日期", "时间", "出生", "入院", "出院", "date", "born", "admitted", "discharged"),
     "ages": ("年龄", "患者", "男", "女", "age", "patient"),
     "addresses": ("住址", "地址", "家住", "现住", "籍贯", "address", "lives"),
@@ -27,19 +40,24 @@ _CONTEXT = {
 }
 
 
-class LayerRecognizer(EntityRecognizer):  # type: ignore[misc]  # presidio has no type stubs
+class LayerRecognizer(EntityRecognizer):
     """One layer of the detector as a Presidio recogniser of one language."""
 
     def __init__(self, layer: str, language: str, known: Known = ()) -> None:
         self.layer, self.known = layer, known
         super().__init__(
-            supported_entities=list(LABELS), name=f"{layer}-{language}", supported_language=language, context=list(_CONTEXT[layer])
+            supported_entities=list(LABELS),
+            name=f"{layer}-{language}",
+            supported_language=language,
+            context=list(_CONTEXT[layer]),
         )
 
     def load(self) -> None:
         """Do nothing: the rules are compiled with their module."""
 
-    def analyze(self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None) -> list[RecognizerResult]:  # noqa: ARG002  # Presidio's signature
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:  # Presidio's signature
         """Return what the layer finds; propagation first looks at what the others found."""
         folded = fold(text)
         layers = ALL_LAYERS if self.layer == "propagation" else frozenset({self.layer})
@@ -53,14 +71,15 @@ class LayerRecognizer(EntityRecognizer):  # type: ignore[misc]  # presidio has n
             span.end,
             span.score,
             recognition_metadata={
-                RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
+                RecognizerResult.RECOGNIZER_NAME_KEY: f"{self.layer}-{self.supported_language}",
                 RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
                 "layer": self.layer,
+                "score": span.score,
             },
         )
 
 
-class WindowContextEnhancer(ContextAwareEnhancer):  # type: ignore[misc]  # presidio has no type stubs
+class WindowContextEnhancer(ContextAwareEnhancer):
     """Raises a score when a context word stands shortly before the span, in the raw text.
 
     Presidio's own enhancer compares tokens, and Chinese has none without a model.
@@ -108,9 +127,10 @@ def analyzer(layers: frozenset[str] = ALL_LAYERS, known: Known = ()) -> Analyzer
 
 
 def spans(text: str, results: Sequence[RecognizerResult]) -> tuple[Span, ...]:
-    """Return Presidio's results as the detector gives them: ordered, without overlaps."""
+    """Return Presidio's results as the detector gives them: ordered, without overlaps, scores before context."""
     return resolve((_span(result) for result in results), text)
 
 
 def _span(result: Any) -> Span:
-    return Span(result.start, result.end, result.entity_type, result.score, result.recognition_metadata["layer"])
+    metadata = result.recognition_metadata
+    return Span(result.start, result.end, result.entity_type, metadata["score"], metadata["layer"])

@@ -1,21 +1,74 @@
 """What is known once is hidden everywhere: the patient's own identifiers, and names another layer found in the same note."""
 
+# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+
 import re
 from collections.abc import Iterator, Sequence
 
 from deid.detect.folding import fold
 from deid.detect.span import Span
-from deid.detect.surnames import COMPOUND, SURNAMES
+from deid.detect.surnames import COMPOUND, SURNAMES, given_weight
 from deid.detect.words import NOT_NAMES
 
 NAME = "propagation"
 
 _FILLER = re.compile(r"[\s\-_.,·/()#*+]")
 _HAN_NAME = re.compile("[\u4e00-\u9fff]{2,4}")
-_TITLE = re.compile(r"副?主任|主治|医师|医生|教授|大夫|护士|护士长|院长|先生|女士|老师|阿姨|同志|师傅|老伯|奶奶|爷爷|叔叔|总|工|老(?![年人])|氏(?=[一-龥]*[称诉])|某|小姐|太太|婆婆|大爷|大妈")
-_NUMBER_LABELS = frozenset("PHONE ID_CARD PASSPORT MRN INSURANCE BANK ACCOUNT DEVICE PLATE".split())
+_TITLE = re.compile(
+    r"副?主任|主治|医师|医生|教授|大夫|护士|护士长|院长|先生|女士|老师|阿姨|同志|师傅|老伯|奶奶|爷爷|叔叔|总|工|老(?![年人])|氏(?=[一-龥]*[称诉])|某|小姐|太太|婆婆|大爷|大妈"
+)
+_NUMBER_LABELS = frozenset(["PHONE", "ID_CARD", "PASSPORT", "MRN", "INSURANCE", "BANK", "ACCOUNT", "DEVICE", "PLATE"])
 _SPOKEN = str.maketrans("0123456789", "零一二三四五六七八九")
-_COMMON_GIVEN = frozenset("文明 光明 平安 健康 和平 建设 海洋 春天 向前 高兴 国家 家庭 阳光 新生 天明 东方 成功 长春 长江 建议 大海 太平 永久 正常 明显 清醒 安静 晨起 一般 志愿 思维 云南 海南 国庆 元旦 立春 立秋 东升 向阳 晓得 海平 文化 富贵 诚信 智慧 敏捷".split())
+_COMMON_GIVEN = frozenset(
+    [
+        "文明",
+        "光明",
+        "平安",
+        "健康",
+        "和平",
+        "建设",
+        "海洋",
+        "春天",
+        "向前",
+        "高兴",
+        "国家",
+        "家庭",
+        "阳光",
+        "新生",
+        "天明",
+        "东方",
+        "成功",
+        "长春",
+        "长江",
+        "建议",
+        "大海",
+        "太平",
+        "永久",
+        "正常",
+        "明显",
+        "清醒",
+        "安静",
+        "晨起",
+        "一般",
+        "志愿",
+        "思维",
+        "云南",
+        "海南",
+        "国庆",
+        "元旦",
+        "立春",
+        "立秋",
+        "东升",
+        "向阳",
+        "晓得",
+        "海平",
+        "文化",
+        "富贵",
+        "诚信",
+        "智慧",
+        "敏捷",
+    ]
+)
 
 
 def find(text: str, found: Sequence[Span], known: Sequence[tuple[str, str]]) -> Iterator[Span]:
@@ -41,15 +94,26 @@ def _name(text: str, name: str, *, certain: bool) -> Iterator[Span]:
         surname = name[:2] if name[:2] in COMPOUND and len(name) > 2 else name[:1]
         given = name[len(surname) :]
         if surname[0] in SURNAMES or certain:
-            for match in re.finditer(rf"(?:[老小阿大]{re.escape(surname)}(?![\u4e00-\u9fff])|{re.escape(surname)}(?={_TITLE.pattern}))", text):
+            for match in re.finditer(
+                rf"(?:[老小阿大]{re.escape(surname)}(?![年人家师高便时])|{re.escape(surname)}(?={_TITLE.pattern}))",
+                text,
+            ):
                 yield Span(match.start(), match.end(), "NAME", 0.8, NAME)
         spaced = r"[ \n·_-]{0,3}".join(map(re.escape, name))
         for match in re.finditer(spaced, text):
             yield Span(match.start(), match.end(), "NAME", 0.9, NAME)
-        if len(given) == 2 and given not in _COMMON_GIVEN and given not in NOT_NAMES:
+        if (
+            len(given) == 2
+            and (certain or given_weight(given) >= 0.8)
+            and given not in _COMMON_GIVEN
+            and given not in NOT_NAMES
+        ):
             yield from _literal(text, given, 0.7)
         if certain and given:
-            for match in re.finditer(rf"{re.escape(surname)}(?:某某?|[*xX×]{{1,2}})|(?:阿|小|老){re.escape(given[-1])}(?=[,。;、 说的])", text):
+            for match in re.finditer(
+                rf"{re.escape(surname)}(?:某某?|[*xX×]{{1,2}})|(?:阿|小|老){re.escape(given[-1])}(?=[,。;、 说的])",
+                text,
+            ):
                 yield Span(match.start(), match.end(), "NAME", 0.8, NAME)
     elif "·" in name:
         for part in [name, *name.split("·")]:
@@ -59,7 +123,9 @@ def _name(text: str, name: str, *, certain: bool) -> Iterator[Span]:
         for part in {name, *re.split(r"[ ,]+", name)}:
             bare = part.strip(".,")
             if len(bare) >= 3:
-                for match in re.finditer(rf"(?<![A-Za-z]){re.escape(bare)}(?![A-Za-z])", text, re.IGNORECASE if certain else 0):
+                for match in re.finditer(
+                    rf"(?<![A-Za-z]){re.escape(bare)}(?![A-Za-z])", text, re.IGNORECASE if certain else 0
+                ):
                     if match[0][0].isupper() or certain:
                         yield Span(match.start(), match.end(), "NAME", 0.7, NAME)
 
@@ -105,5 +171,8 @@ def _whole(dense: str, at: int, end: int, form: str) -> bool:
 
 def _tail(text: str, needle: str, label: str) -> Iterator[Span]:
     for match in re.finditer(rf"(?<![0-9A-Za-z]){re.escape(needle[-4:])}(?![0-9A-Za-z])", text, re.IGNORECASE):
-        if re.search(r"(?:尾号|末四位|后四位|后4位|ending in|last four|last 4)[^0-9]{0,6}$", text[max(0, match.start() - 16) : match.start()]):
+        if re.search(
+            r"(?:尾号|末四位|后四位|后4位|ending in|last four|last 4)[^0-9]{0,6}$",
+            text[max(0, match.start() - 16) : match.start()],
+        ):
             yield Span(match.start(), match.end(), label, 0.8, NAME)

@@ -1,5 +1,7 @@
 """Text with its identifiers taken out: dates moved by the patient's own offset, everything else replaced by a tag."""
 
+# ruff: noqa: E501  # tables, patterns and their source stay one line each
+
 import re
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -10,11 +12,26 @@ from deid.detect.span import Span
 _NUMBERS = re.compile(r"[0-9]+")
 _SEPARATED = re.compile(r"(?:1[89]|20)[0-9]{2}( ?[-/.年 ] ?)[0-9]{1,2}( ?[-/.月 ] ?)[0-9]{1,2}( ?[日号])?")
 _DENSE = re.compile(r"((?:1[89]|20)[0-9]{2})([0-9]{2})([0-9]{2})([0-9]*)")
-_ENGLISH_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+_ENGLISH_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _MONTH_FIRST = re.compile(r"([A-Z][a-z]+)(\.?,? )([0-9]{1,2})((?:st|nd|rd|th)?,? )((?:1[89]|20)[0-9]{2})")
 _DAY_FIRST = re.compile(r"([0-9]{1,2})((?:st|nd|rd|th)?[ -](?:of )?)([A-Z][a-z]+)(\.?[ ,-]{1,2})((?:1[89]|20)[0-9]{2})")
 _DIGITS = "零一二三四五六七八九"
-_CHINESE = re.compile(r"([零〇一二三四五六七八九]{4})年([一二三四五六七八九十]{1,2})月([一二三四五六七八九十]{1,3})([日号]?)")
+_CHINESE = re.compile(
+    r"([零〇一二三四五六七八九]{4})年([一二三四五六七八九十]{1,2})月([一二三四五六七八九十]{1,3})([日号]?)"
+)
 
 
 def rewrite(text: str, spans: Sequence[Span], *, shift_days: int | None) -> str:
@@ -78,13 +95,17 @@ def _separated(value: str, by: timedelta) -> str | None:
     old = _NUMBERS.findall(value)
     day = date(*map(int, old)) + by
     new = iter(
-        _padded(number, like, whole=old) for number, like in zip((day.year, day.month, day.day), old, strict=True)
+        _padded(number, like, old, chinese="年" in value)
+        for number, like in zip((day.year, day.month, day.day), old, strict=True)
     )
     return _NUMBERS.sub(lambda _: next(new), value)
 
 
-def _padded(number: int, like: str, whole: Sequence[str]) -> str:
-    padded = like.startswith("0") or all(len(part) == 2 for part in whole[1:]) and any(p.startswith("0") for p in whole[1:])
+def _padded(number: int, like: str, whole: Sequence[str], *, chinese: bool) -> str:
+    """Two digits where the date was written so: a leading zero anywhere, or nothing but two digits outside 年月日."""
+    short = [part for part in whole[1:] if len(part) == 1]
+    zero = any(part.startswith("0") for part in whole[1:])
+    padded = like.startswith("0") or (not short and (zero or not chinese))
     return f"{number:02d}" if padded else str(number)
 
 
