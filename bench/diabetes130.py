@@ -8,12 +8,12 @@ charged; it prints a Markdown table of the mean and standard error of the test A
 a run key of its own.
 
 Choice of the model and its settings, the same for every seed and epsilon. A logistic model, because a convex head
-with few parameters and whole batches loses least to noise; clip 1 because a record has about as many unit entries as
-that; averaging over the second half because it costs nothing. The first bias is the log-odds of the published
-readmission rate, about 11 % (Strack et al. 2014, doi 10.1155/2014/781670). Steps and learning rate were chosen on ONE
-validation split (salt "validation", 30 % of the patients, mean AUC over epsilon 1, 3 and 8 of three noise seeds) among
-2 x 3 x 4 settings of steps, clip and rate, with features much like the recipe's. Its patients are the test seeds'
-patients too, and the choice is not charged: read the figures as slightly optimistic.
+with few parameters and whole batches loses least to noise; averaging over the second half because it costs nothing.
+The first bias is the log-odds of the published readmission rate, about 11 % (Strack et al. 2014, doi
+10.1155/2014/781670). Steps, clip and learning rate have the best mean AUC over epsilon 1, 3 and 8 and three noise
+seeds on ONE validation split (salt "validation", 30 % of the patients) among 24 settings: steps 30 or 80, clip 0.5, 1,
+2 or 4, rate 0.1, 0.3 or 1. Its patients are the test seeds' patients too, and the choice is not charged: read the
+figures as slightly optimistic. The baseline's settings are the usual ones and were not searched.
 """
 
 import argparse
@@ -41,9 +41,9 @@ POLICIES = Path(__file__).parents[1] / "policies"
 TASK = Task(kind="binary")
 DELTA = 1e-5
 PUBLIC_PATIENTS = 3500
-STEPS = 30
-CLIP = 1.0
-OPTIMISER = Optimiser(learning_rate=0.3, momentum=0.9, average=0.5)
+STEPS = 80
+CLIP = 2.0
+OPTIMISER = Optimiser(learning_rate=0.1, momentum=0.9, average=0.5)
 BASELINE = Optimiser(learning_rate=1.0, momentum=0.9, weight_decay=1e-3)
 BASELINE_STEPS = 300
 PUBLISHED_LOG_ODDS = -2.0

@@ -58,8 +58,14 @@ def charged(
         weights: (patients, records), at most 1 in sum for each patient; 0 where padding.
     """
     table = _histogram(scores, labels, weights, settings)
-    noisy = noise.add(table, settings.sigma, run_key, 0, "evaluation").clamp(min=0).numpy()
-    return _read(noisy, binary=scores.dim() == 2)
+    noisy = noise.add(table, settings.sigma, run_key, 0, "evaluation").numpy()
+    if scores.dim() == 3:
+        return Metrics(None, _share(float(np.trace(noisy)), float(noisy.sum())))
+    # Score bins that hold hardly more than noise are taken as empty: post-processing, and most bins are.
+    noisy[:, noisy.sum(0) < 3 * settings.sigma * math.sqrt(2)] = 0
+    half = settings.bins // 2
+    right = float(noisy[0, :half].sum() + noisy[1, half:].sum())
+    return Metrics(_auc(noisy), _share(right, float(noisy.sum())))
 
 
 def exact(scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> Metrics:
@@ -90,20 +96,14 @@ def _histogram(scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
     return total.reshape(classes, cells)
 
 
-def _read(table: np.ndarray, *, binary: bool) -> Metrics:
-    total = float(table.sum())
-    if not binary:
-        return Metrics(None, _share(float(np.trace(table)), total))
-    half = table.shape[1] // 2
-    return Metrics(_auc(table), _share(float(table[0, :half].sum() + table[1, half:].sum()), total))
-
-
 def _auc(table: np.ndarray) -> float:
     """Return the area under the ROC curve of (2, bins) masses, ties counted half; 0.5 where a class is empty."""
     negative, positive = table
+    if negative.sum() <= 0 or positive.sum() <= 0:
+        return 0.5
     below = np.cumsum(negative) - negative / 2
-    return _share(float((positive * below).sum()), float(negative.sum() * positive.sum()), empty=0.5)
+    return _share(float((positive * below).sum()), float(negative.sum() * positive.sum()))
 
 
-def _share(part: float, whole: float, empty: float = 0.0) -> float:
-    return part / whole if whole > 0 and math.isfinite(whole) else empty
+def _share(part: float, whole: float) -> float:
+    return min(max(part / whole, 0.0), 1.0) if whole > 0 else 0.0

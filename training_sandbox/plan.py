@@ -176,7 +176,4 @@ def smallest_cap(epsilon: float, delta: float, *, sampling_rate: float, steps: i
     from scipy.stats import binom
 
     allowed = OVERFLOW_SHARE * delta / (1 + math.exp(1.5 * epsilon)) / steps
-    cap = max(1, int(binom.isf(allowed, public_patients, sampling_rate)))
-    while overflow(cap, sampling_rate, steps, public_patients) > allowed * steps:
-        cap += 1
-    return min(cap, public_patients)
+    return min(max(1, int(binom.isf(allowed, public_patients, sampling_rate))), public_patients)

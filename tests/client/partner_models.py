@@ -31,6 +31,17 @@ class Transformer(nn.Module):
         return self.head((first + second * 2.0).mean(1))
 
 
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.bias, self.head = nn.Linear(4, 12), nn.Parameter(torch.zeros(5, 5)), nn.Linear(4, 2)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        causal = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.head(F.scaled_dot_product_attention(causal, k, v, attn_mask=self.bias).mean(1))
+
+
 class Tied(nn.Module):
     def __init__(self):
         super().__init__()

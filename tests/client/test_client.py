@@ -12,6 +12,7 @@ from safetensors.torch import load as load_weights
 
 from medtrain_client import load
 from medtrain_client.graph import format as client_format
+from medtrain_client.graph import weights as client_weights
 from medtrain_client.main import main
 from medtrain_client.pack import pack
 from policies.errors import GraphRefused
@@ -30,6 +31,7 @@ GOOD = {
     "mlp": ("float32[1,12]", torch.randn(3, 12)),
     "Cnn": ("float32[1,1,8,8]", torch.randn(3, 1, 8, 8)),
     "Transformer": ("int64[1,6]", torch.randint(0, 20, (3, 6))),
+    "Attention": ("float32[1,5,4]", torch.randn(3, 5, 4)),
     "Tied": ("int64[1,6]", torch.randint(0, 20, (3, 6))),
     "Mixed": ("float32[1,12]", torch.rand(3, 12) * 19),
 }
@@ -94,6 +96,11 @@ def test_an_input_that_is_not_one_record_is_refused(spec):
         lambda v: v | {"nodes": v["nodes"][::-1]},
         lambda v: v | {"nodes": [{**v["nodes"][0], "op": "randn_like.default"}, *v["nodes"][1:]]},
         lambda v: v | {"inputs": []},
+        lambda v: v | {"nodes": [{**v["nodes"][0], "op": "relu_.default"}, *v["nodes"][1:]]},
+        lambda v: v | {"nodes": [{**v["nodes"][0], "op": "own.default"}, *v["nodes"][1:]]},
+        lambda v: v | {"nodes": [{**v["nodes"][0], "args": [True, 1.5, [1]]}, *v["nodes"][1:]]},
+        lambda v: v | {"extra": float("nan")},
+        lambda _: "[",
     ],
 )
 def test_client_and_server_give_the_same_verdict(spoil):
@@ -107,6 +114,33 @@ def test_client_and_server_give_the_same_verdict(spoil):
         return "accepted"
 
     assert verdict(client_format.read, client_format.Refusal) == verdict(reader.read_graph, GraphRefused)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda raw: raw,
+        lambda raw: raw[:7],
+        lambda raw: raw + b"x",
+        lambda raw: raw[:-4] + b"\x00\x00\xc0\x7f",
+        lambda raw: raw.replace(b"F32", b"F16", 1),
+        lambda raw: raw.replace(b'"0.bias"', b'"0.base"', 1),
+        lambda raw: raw.replace(b"data_offsets", b"date_offsets", 1),
+    ],
+)
+def test_client_and_server_give_the_same_verdict_on_weights(spoil):
+    packed = pack(models.mlp(), "float32[1,12]")
+    raw = spoil(packed.weights)
+
+    def verdict(read, graph, refusal):
+        try:
+            read(graph, raw)
+        except refusal as refused:
+            return str(refused)
+        return "accepted"
+
+    ours = verdict(reader.check_weights, reader.read_graph(packed.graph), GraphRefused)
+    assert verdict(client_weights.read, client_format.read(packed.graph), client_format.Refusal) == ours
 
 
 def test_packing_twice_gives_the_same_bytes():
@@ -179,8 +213,11 @@ def test_a_missing_folder_is_a_usage_error(tmp_path):
     assert main(["check", str(tmp_path / "nowhere")]) == 2
 
 
-def test_a_released_model_loads_and_runs(packed):
-    (packed / "init.safetensors").rename(packed / "model.safetensors")
-    records = torch.randn(5, 12)
-    torch.testing.assert_close(load(packed)(records), models.mlp()(records))
-    assert len(load_weights((packed / "model.safetensors").read_bytes())) == 4
+@pytest.mark.parametrize("name", GOOD)
+def test_a_released_model_loads_and_runs(tmp_path, name):
+    spec, records = GOOD[name]
+    module = getattr(models, name)()
+    pack(module, spec).write(tmp_path)
+    (tmp_path / "init.safetensors").rename(tmp_path / "model.safetensors")
+    torch.testing.assert_close(load(tmp_path)(records), module(records.clone()), atol=1e-5, rtol=1e-5)
+    assert load_weights((tmp_path / "model.safetensors").read_bytes())
