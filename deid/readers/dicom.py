@@ -5,10 +5,14 @@ Source: DICOM PS3.10 (file format), PS3.5 6.2 (value representations), PS3.3 C.1
 
 import base64
 import io
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pydicom
 from pydicom.charset import decode_element
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
@@ -47,14 +51,22 @@ def read(source: Source, records: Records) -> Reading:
     return Reading({"image": frame(COLUMNS, rows)}, tuple(rejects), len(names))
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep pydicom from saying which values it finds odd: its warnings and log lines hold record values."""
+    logging.getLogger("pydicom").disabled = True  # for good: there is no line of it that we could want
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def parse(raw: bytes) -> Dataset:
     """Return a file's elements, all of them read and decoded where the file says how.
 
     Raises:
         InvalidDicomError: not a DICOM file, or broken in its middle.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd values in old files are the reader's daily bread
+    with quietly():
         try:
             dataset = pydicom.dcmread(io.BytesIO(raw))
             for _ in dataset.iterall():
@@ -71,7 +83,8 @@ def _row(raw: bytes) -> Row | None:
         dataset = parse(raw)
     except InvalidDicomError:
         return None
-    charset = _settle(dataset)
+    with quietly():
+        charset = _settle(dataset)
     row: Row = {element.keyword: _text(element.value) for element in dataset if element.VR in TEXT and element.keyword}
     return row | {
         "name": spoken(row.get("PatientName", "")),

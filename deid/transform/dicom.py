@@ -11,7 +11,6 @@ Source: DICOM PS3.15 Annex E, Table E.1-1 (Basic Prof. and "Rtn. Long. Modif. Da
 import hmac
 import io
 import re
-import warnings
 from datetime import date, timedelta
 
 from pydicom.dataelem import DataElement
@@ -19,7 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
-from deid.readers.dicom import parse
+from deid.readers.dicom import parse, quietly
 from policies.errors import BadInput
 
 METHOD = "medtrain: PS3.15 Annex E Basic Profile, modified dates"
@@ -119,8 +118,7 @@ def deidentify(raw: bytes, *, pseudonym: str, shift_days: int, uid_key: bytes) -
         raise ImageRefused(
             "burned-in-text", "an image may show text in its pixels; remove it and set (0028,0301) to NO"
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd values that stay are the sender's, and were judged above
+    with quietly():
         return _written(source, _clean(source, shift_days, uid_key), pseudonym, uid_key)
 
 

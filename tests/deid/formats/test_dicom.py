@@ -1,0 +1,273 @@
+"""DICOM: headers as strings with their real characters; nothing that names a person in what goes out."""
+
+import base64
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from deid.mapping import Source
+from deid.readers import dicom as reader
+from deid.records import MemoryRecords
+from deid.transform.dicom import CODES, REMOVED, ImageRefused, deidentify, new_uid
+
+CORPUS = Path(__file__).parents[4] / "shared/corpora/in-dicom"
+SOURCE = Source("images", "c", "dicom", ("*",), ())
+KEY = b"u" * 32
+NAME, PHONE, CARD = "叶若霁", "13812345678", "310101196001011234"
+
+
+def image(*, charset: str | None = "GB18030", **changes: Any) -> Dataset:
+    one = Dataset()
+    if charset:
+        one.SpecificCharacterSet = charset
+    one.SOPClassUID, one.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1", "1.2.3.4"
+    one.StudyInstanceUID, one.SeriesInstanceUID, one.FrameOfReferenceUID = "1.2.3", "1.2.3.1", "1.2.3.9"
+    one.StudyDate, one.StudyTime, one.AcquisitionDateTime = "20200305", "093000", "20200305093000+0800"
+    one.Modality, one.AccessionNumber, one.StudyID = "CR", "ACC1", "S1"
+    one.PatientName, one.PatientID, one.PatientBirthDate, one.PatientSex = NAME, "C1", "19600101", "M"
+    one.PatientAge, one.OtherPatientIDs, one.PatientTelephoneNumbers = "060Y", CARD, PHONE
+    one.ReferringPhysicianName, one.ImageComments = "李四光", f"患者{NAME}"
+    one.Rows = one.Columns = 2
+    one.SamplesPerPixel, one.PhotometricInterpretation, one.BitsAllocated = 1, "MONOCHROME2", 8
+    one.BitsStored, one.HighBit, one.PixelRepresentation, one.PixelData = 8, 7, 0, b"\x01\x02\x03\x04"
+    one.WindowCenter, one.ConvolutionKernel = "40", "B30f"
+    block = one.private_block(0x0009, "VENDOR", create=True)
+    block.add_new(1, "LO", NAME)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some of these values are odd on purpose
+        for name, value in changes.items():
+            setattr(one, name, value)
+    return one
+
+
+def written(one: Dataset) -> bytes:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.1"), UID("1.2.3.4")
+    meta.TransferSyntaxUID, meta.SourceApplicationEntityTitle = ExplicitVRLittleEndian, "PACS_LISI"
+    one.file_meta, one.preamble = meta, b"P" * 128
+    out = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def clear(raw: bytes, **changes: Any) -> bytes:
+    return deidentify(raw, **({"pseudonym": "P0001", "shift_days": -17, "uid_key": KEY} | changes))
+
+
+def parsed(raw: bytes) -> Dataset:
+    return pydicom.dcmread(io.BytesIO(raw))
+
+
+def row(raw: bytes) -> dict[str, Any]:
+    return reader.read(SOURCE, MemoryRecords({"a": raw})).tables["image"].row(0, named=True)
+
+
+# reading
+
+
+def test_headers_are_strings_and_the_file_comes_along() -> None:
+    raw = written(image())
+    found = row(raw)
+    assert (found["PatientName"], found["name"], found["PatientID"], found["charset"]) == (NAME, NAME, "C1", "declared")
+    assert (found["WindowCenter"], found["StudyDate"]) == ("40", "20200305")
+    assert base64.b64decode(found["bytes"]) == raw
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("gb18030", "张伟患者一般情况可"), ("utf-8", "张伟患者一般情况可")])
+def test_text_in_an_undeclared_character_set_is_told_by_its_bytes_and_flagged(encoding: str, text: str) -> None:
+    one = image(charset=None, ImageComments="", PatientName="", ReferringPhysicianName="")
+    one.remove_private_tags()
+    one.ImageComments = text.encode(encoding).decode("latin-1")
+    found = row(written(one))
+    assert (found["ImageComments"], found["charset"]) == (text, "guessed")
+
+
+def test_latin_text_without_a_declaration_stays_as_it_is() -> None:
+    one = image(charset=None, ImageComments="na\xefve", PatientName="M\xfcller", ReferringPhysicianName="")
+    one.remove_private_tags()
+    found = row(written(one))
+    assert (found["PatientName"], found["charset"]) == ("M\xfcller", "default")
+
+
+def test_plain_ascii_needs_no_character_set() -> None:
+    one = image(charset=None, ImageComments="x", PatientName="A^B", ReferringPhysicianName="")
+    one.remove_private_tags()
+    assert row(written(one))["charset"] == "default"
+
+
+def test_odd_values_are_not_written_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    raw = written(image(ContentDate="unknown", ConvolutionKernel=NAME * 9))
+    caplog.clear()
+    row(raw)
+    clear(raw)
+    assert caplog.text == ""
+
+
+def test_several_values_are_joined_by_a_backslash() -> None:
+    assert row(written(image(ImageType=["ORIGINAL", "PRIMARY"])))["ImageType"] == "ORIGINAL\\PRIMARY"
+
+
+@pytest.mark.parametrize("raw", [b"", b"not dicom", written(image())[:400]])
+def test_what_is_not_a_whole_dicom_file_is_refused_whole(raw: bytes) -> None:
+    reading = reader.read(SOURCE, MemoryRecords({"a": raw}))
+    if reading.rejects:
+        assert [(r.position, r.reason, r.raw) for r in reading.rejects] == [(0, "not-dicom", raw)]
+    assert reading.counted == reading.tables["image"].height + len(reading.rejects) == 1
+
+
+@pytest.mark.corpora
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="needs ../shared/corpora/in-dicom")
+def test_every_character_set_file_is_read_with_its_own_letters() -> None:
+    files = {p.name: p.read_bytes() for p in sorted((CORPUS / "charset_files").glob("*.dcm"))}
+    table = reader.read(SOURCE, MemoryRecords(files)).tables["image"]
+    names = set(table["name"].drop_nulls())
+    assert len(files) == 17
+    assert {"山田太郎", "洪吉洞", "王小東", "王小东", "Διονυσιος"} <= names
+
+
+# de-identification
+
+
+def test_nothing_that_names_the_patient_is_left() -> None:
+    item = Dataset()
+    item.RequestedProcedureDescription, item.RequestingPhysician = f"{NAME}复查", NAME
+    odd = Dataset()
+    odd.TextValue, odd.PersonName, odd.CodeValue, odd.CodeMeaning = PHONE, NAME, "T-1", NAME
+    out = clear(written(image(RequestAttributesSequence=[item], ViewCodeSequence=[odd], BodyPartExamined="Ye Ruoji")))
+    for value in (NAME, PHONE, CARD, "李四光", "PACS_LISI", "ACC1", "VENDOR", "060Y", "20200305", "1.2.3.4"):
+        assert all(value.encode(e) not in out for e in ("utf-8", "gb18030")), value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = parsed(out)
+    assert str(found.PatientName) == found.PatientID == "P0001"
+    assert found.ViewCodeSequence[0].CodeMeaning == "T-1"
+    assert "BodyPartExamined" not in found
+
+
+def test_the_file_says_what_was_done_to_it() -> None:
+    found = parsed(clear(written(image())))
+    assert (found.PatientIdentityRemoved, found.LongitudinalTemporalInformationModified) == ("YES", "MODIFIED")
+    assert "PS3.15" in found.DeidentificationMethod
+    assert tuple((c.CodeValue, c.CodeMeaning) for c in found.DeidentificationMethodCodeSequence) == CODES
+
+
+def test_pixels_and_what_describes_them_stay() -> None:
+    found = parsed(clear(written(image())))
+    assert found.PixelData == b"\x01\x02\x03\x04"
+    assert (found.Rows, found.WindowCenter, found.ConvolutionKernel, found.Modality) == (2, 40, "B30f", "CR")
+
+
+def test_days_move_and_clock_times_do_not() -> None:
+    found = parsed(clear(written(image())))
+    assert (found.StudyDate, found.StudyTime) == ("20200217", "093000")
+    assert found.AcquisitionDateTime == "20200217093000+0800"
+
+
+@pytest.mark.parametrize("day", ["2020", "20201301", "99991231", "unknown"])
+def test_a_day_that_cannot_be_moved_is_emptied(day: str) -> None:
+    assert not parsed(clear(written(image(ContentDate=day)), shift_days=9)).get("ContentDate")
+
+
+def test_uids_stay_consistent_within_a_key_and_unlinkable_between_keys() -> None:
+    first, again = parsed(clear(written(image()))), parsed(clear(written(image(SOPInstanceUID="1.2.3.5"))))
+    assert first.StudyInstanceUID == again.StudyInstanceUID == new_uid("1.2.3", KEY)
+    assert first.SOPInstanceUID != again.SOPInstanceUID
+    assert first.SOPInstanceUID == first.file_meta.MediaStorageSOPInstanceUID
+    assert new_uid("1.2.3", KEY) != new_uid("1.2.3", b"v" * 32)
+    assert first.SOPClassUID == "1.2.840.10008.5.1.4.1.1.1"
+    assert len(first.SOPInstanceUID) <= 64
+
+
+def test_the_same_arguments_give_the_same_bytes() -> None:
+    raw = written(image())
+    assert clear(raw) == clear(raw) != clear(raw, shift_days=3)
+
+
+@pytest.mark.parametrize(
+    ("one", "code"),
+    [
+        (image(BurnedInAnnotation="YES"), "burned-in-text"),
+        (image(Modality="US"), "burned-in-text"),
+        (image(SOPClassUID=""), "not-dicom"),
+    ],
+)
+def test_an_image_that_a_header_profile_cannot_clear_is_refused(one: Dataset, code: str) -> None:
+    with pytest.raises(ImageRefused) as refused:
+        clear(written(one))
+    assert refused.value.code == code
+
+
+def test_a_device_that_writes_into_pixels_is_taken_when_it_denies_it() -> None:
+    assert parsed(clear(written(image(Modality="US", BurnedInAnnotation="NO")))).Modality == "US"
+
+
+def test_a_document_is_no_image() -> None:
+    one = image()
+    del one.PixelData
+    with pytest.raises(ImageRefused) as refused:
+        clear(written(one))
+    assert refused.value.code == "not-an-image"
+
+
+def test_bytes_that_are_not_dicom_are_refused() -> None:
+    with pytest.raises(ImageRefused, match="not DICOM"):
+        clear(b"x" * 300)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "stays"),
+    [
+        ("SeriesNumber", "7", True),
+        ("SliceThickness", "1.5e0", True),
+        ("RescaleType", "HU", True),
+        ("ConvolutionKernel", NAME, False),
+        ("ConvolutionKernel", "long kernel name that leaves room", False),
+        ("Manufacturer", "ACME", False),
+        ("SoftwareVersions", ["1", "2"], False),
+        ("SmokingStatus", "NO", False),
+    ],
+)
+def test_what_is_not_in_the_table_stays_only_in_a_shape_that_holds_no_name(name: str, value: Any, stays: bool) -> None:
+    assert (name in parsed(clear(written(image(**{name: value}))))) is stays
+
+
+def test_overlays_curves_and_unknown_elements_go() -> None:
+    one = image()
+    one.add_new(0x60003000, "OW", b"\1\0")
+    one.add_new(0x00080000 + 0xFFF1, "UN", NAME.encode())
+    tags = {element.tag for element in parsed(clear(written(one)))}
+    assert not tags & {0x60003000, 0x0008FFF1}
+
+
+def test_listed_attributes_exist() -> None:
+    from pydicom.datadict import tag_for_keyword
+
+    assert [name for name in sorted(REMOVED) if tag_for_keyword(name) is None] == []
+
+
+@pytest.mark.corpora
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="needs ../shared/corpora/in-dicom")
+def test_corpus_images_lose_names_and_private_elements_and_keep_their_pixels() -> None:
+    cleared = 0
+    for path in sorted(CORPUS.rglob("*.dcm")):
+        raw = path.read_bytes()
+        try:
+            out = clear(raw)
+        except ImageRefused:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            before, after = parsed(raw), parsed(out)
+            assert all(str(e.value) in {"", "P0001"} for e in after.iterall() if e.VR == "PN"), path.name
+        assert not any(e.tag.is_private for e in after.iterall())
+        assert after.get("PixelData") == before.get("PixelData")
+        cleared += 1
+    assert cleared >= 30
