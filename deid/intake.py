@@ -12,7 +12,7 @@ from deid.clean.dates import CleanDates
 from deid.clean.duplicates import DropDuplicates
 from deid.clean.numbers import CleanNumbers
 from deid.clean.plausible import CheckTimes
-from deid.clean.text import FoldWidth, MapValues
+from deid.clean.text import FoldWidth, MapValues, RefuseLineBreaks
 from deid.mapping import Mapping, Source, Table
 from deid.profile import Kind, profile_columns
 from deid.records import Reading, Records, Reject
@@ -149,6 +149,7 @@ def steps(table: Table) -> tuple[Step, ...]:
     key = tuple(slot(c) for name in table.key for c in columns if c.name == name)
     wanted: tuple[tuple[bool, Step], ...] = (
         ("note.text" in names, RefuseClassified(("note.text",))),
+        (True, RefuseLineBreaks()),
         (True, FoldWidth()),
         (bool(mapped), MapValues(mapped)),
         (bool(dated), CleanDates(dated)),

@@ -17,6 +17,7 @@ _FLAGS = re.compile(r"^[↑↓*HL高低]{0,3}$")
 _UNIT = re.compile(r"^[A-Za-zµμ%‰*×/]")
 _COMPARATORS = {"≤": "<=", "≥": ">=", "小于": "<", "大于": ">", "小于等于": "<=", "大于等于": ">=", "": "=", "=": "="}
 _HAN = re.compile(r"^[负]?[零〇一二两三四五六七八九十百千万]+(?:点[零〇一二三四五六七八九]+)?$")
+_SPOKEN = re.compile(r"[百千万][一二两三四五六七八九]$")  # 一万二 is said for 12,000 and written for 10,002
 _HAN_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
 
@@ -68,7 +69,7 @@ def parse(raw: str) -> Value:
     True
     """
     text = unicodedata.normalize("NFKC", raw).strip()
-    if _HAN.match(text):
+    if _HAN.match(text) and not _SPOKEN.search(text):
         return Value("=", _han(text), "", raw)
     found = _CELL.match(text)
     if found is None:

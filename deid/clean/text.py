@@ -45,3 +45,20 @@ class MapValues:
             mapped = pl.col(column).replace_strict(known, default=default, return_dtype=pl.String)
             table = table.with_columns(pl.when(listed | pl.lit(otherwise != "null")).then(mapped).alias(column))
         return table.with_columns(pl.lit(value=False).alias("_repair")), refused
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseLineBreaks:
+    """Quarantine rows with a line break in a coded cell: ``line-break-in-cell``.
+
+    Two stray quotes in two rows make one well-formed cell that swallows the rows between them.
+    """
+
+    name: str = "line-breaks"
+
+    def apply(self, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        columns = [name for name in table.columns if not name.startswith("_") and target(name) not in FREE]
+        if not columns:
+            return table, no_rejects()
+        broken = pl.any_horizontal(pl.col(name).str.contains(r"[\r\n]") for name in columns)
+        return table, rejects(table.filter(broken), "line-break-in-cell")
