@@ -1,6 +1,8 @@
 """Addresses and regions in Chinese: a grammar that grows from known place names, road numbers and cues."""
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,10 +1,13 @@
 """Addresses and regions in English text."""
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Iterator
 
+from deid.detect.lexicon import listed
 from deid.detect.span import Span
 
 _STATES = (
@@ -59,63 +62,12 @@ _CITIES = re.compile(
     r"Wuhan|Chengdu|Mumbai|Delhi|Bangalore|Manila|Bangkok|Hanoi|Cairo|Lagos|Nairobi|Johannesburg|Pudong|Xuhui|Minhang|Wuxi|Ningbo|Tianjin|Chongqing|Xi'an|Dalian|Qingdao)\b"
     r"(?! (?:score|criteria|classification|scale|type|coma|blue|rose|stain|sausage|heart study|fracture|marrow))"
 )
-_NOT_PLACES = frozenset(
-    [
-        "The",
-        "This",
-        "That",
-        "ICU",
-        "ED",
-        "ER",
-        "OR",
-        "PACU",
-        "NICU",
-        "Home",
-        "Hospital",
-        "Bed",
-        "Room",
-        "Emergency",
-        "Medical",
-        "Surgery",
-        "Floor",
-        "Unit",
-        "Department",
-        "I",
-        "He",
-        "She",
-        "Patient",
-        "Clinic",
-        "No",
-        "Yes",
-        "Her",
-        "His",
-        "Our",
-        "We",
-        "They",
-        "It",
-        "Medicine",
-        "A",
-        "An",
-        "And",
-        "But",
-        "Past",
-        "Family",
-        "Social",
-        "History",
-        "Physical",
-        "Review",
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-        "Sunday",
-        "Dr",
-        "Mr",
-        "Mrs",
-        "Ms",
-    ]
+_NOT_PLACES = listed(
+    """
+A An And Bed But Clinic Department Dr ED ER Emergency Family Floor Friday He Her His History Home Hospital I
+ICU It Medical Medicine Monday Mr Mrs Ms NICU No OR Our PACU Past Patient Physical Review Room Saturday She
+Social Sunday Surgery That The They This Thursday Tuesday Unit We Wednesday Yes
+"""
 )
 
 

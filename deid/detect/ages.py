@@ -1,6 +1,8 @@
 """Ages of 90 and over: with so few people alive at them, an age alone can single someone out (HIPAA 164.514(b)(2)(C))."""
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Iterator

@@ -1,8 +1,10 @@
 """Check digits of the numbers that carry one."""
 
-# ruff: noqa: E501  # tables, patterns and their source stay one line each
+# tables, patterns and their source stay one line each
 
 import re
+
+from deid.detect.lexicon import listed
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -54,44 +56,10 @@ def has_resident_shape(number: str) -> bool:
     return number[:2] in _PROVINCES and _BIRTH.fullmatch(birth) is not None
 
 
-_PROVINCES = frozenset(
-    [
-        "11",
-        "12",
-        "13",
-        "14",
-        "15",
-        "21",
-        "22",
-        "23",
-        "31",
-        "32",
-        "33",
-        "34",
-        "35",
-        "36",
-        "37",
-        "41",
-        "42",
-        "43",
-        "44",
-        "45",
-        "46",
-        "50",
-        "51",
-        "52",
-        "53",
-        "54",
-        "61",
-        "62",
-        "63",
-        "64",
-        "65",
-        "71",
-        "81",
-        "82",
-        "83",
-    ]
+_PROVINCES = listed(
+    """
+11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83
+"""
 )
 
 

@@ -3,7 +3,9 @@
 Bare years, durations (病程3年), recurring schedules (每周一), relative days (昨日) and clock times are no dates here.
 """
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Callable, Iterator

@@ -3,7 +3,7 @@
 Source: ``divisions.json``, see ``divisions.README.md``.
 """
 
-# ruff: noqa: E501  # tables, patterns and their source stay one line each
+# tables, patterns and their source stay one line each
 
 import json
 import re
@@ -12,125 +12,33 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from deid.detect.lexicon import listed
+
 _TABLE = Path(__file__).with_name("divisions.json")
 _SUFFIX = re.compile(
     r"(?:(?:[\u4e00-\u9fff]{1,3}族)+自治[区州县旗]|自治[区州县旗]|特别行政区|地区|新区|林区|矿区|[省市区县盟旗镇乡]|街道)$"
 )
 # Short forms that are ordinary words: they count as places only beside another place or a cue.
-_ORDINARY = frozenset(
-    [
-        "平安",
-        "和平",
-        "通化",
-        "大同",
-        "安康",
-        "来宾",
-        "白银",
-        "中卫",
-        "三明",
-        "百色",
-        "东方",
-        "黄山",
-        "白山",
-        "鞍山",
-        "大庆",
-        "平顶",
-        "平凉",
-        "安顺",
-        "吉安",
-        "宝山",
-        "金山",
-        "石河",
-        "开平",
-        "高明",
-        "新民",
-        "普宁",
-        "宁安",
-        "大安",
-        "长安",
-        "泰安",
-        "永康",
-        "长寿",
-        "太和",
-        "正定",
-        "健康",
-        "安定",
-        "安宁",
-        "保康",
-        "广安",
-        "延安",
-        "六安",
-        "西安",
-        "兴安",
-        "海安",
-        "淮安",
-        "安吉",
-        "安乐",
-        "通道",
-        "通海",
-        "吐鲁",
-        "达拉",
-        "高平",
-        "中宁",
-        "天水",
-        "中山",
-        "江门",
-        "衡水",
-        "丽水",
-        "铜川",
-        "五指",
-        "阳春",
-        "恩平",
-        "鹤山",
-        "台山",
-        "增城",
-        "化州",
-        "长春",
-        "海口",
-        "河源",
-        "阳泉",
-        "双鸭",
-        "鸡西",
-        "丹东",
-        "东营",
-        "中阳",
-        "阳江",
-        "内江",
-        "阳新",
-    ]
+_ORDINARY = listed(
+    """
+三明 东方 东营 中卫 中宁 中山 中阳 丹东 丽水 五指 保康 健康 六安 兴安 内江 化州 双鸭 台山 吉安 吐鲁 和平 增城
+大同 大安 大庆 天水 太和 宁安 安乐 安吉 安宁 安定 安康 安顺 宝山 平凉 平安 平顶 广安 延安 开平 恩平 新民 普宁
+来宾 正定 永康 江门 河源 泰安 海口 海安 淮安 白山 白银 百色 石河 衡水 西安 达拉 通化 通海 通道 金山 铜川 长安
+长寿 长春 阳新 阳春 阳江 阳泉 鞍山 高平 高明 鸡西 鹤山 黄山
+"""
 )
 # Capitals of this list are unmistakable although they look like ordinary words in the list above.
-_CERTAIN = frozenset(
-    [
-        "西安",
-        "延安",
-        "长春",
-        "海口",
-        "淮安",
-        "六安",
-        "广安",
-        "泰安",
-        "鞍山",
-        "大庆",
-        "天水",
-        "衡水",
-        "丽水",
-        "东营",
-        "丹东",
-        "内江",
-        "阳江",
-        "河源",
-        "江门",
-        "铜川",
-        "通化",
-        "安顺",
-        "吉安",
-        "三明",
-    ]
+_CERTAIN = listed(
+    """
+三明 东营 丹东 丽水 六安 内江 吉安 大庆 天水 安顺 广安 延安 江门 河源 泰安 海口 淮安 衡水 西安 通化 铜川 长春
+阳江 鞍山
+"""
 )
 _MUNICIPALITIES = frozenset(["北京", "上海", "天津", "重庆"])
-_GENERIC = frozenset(
-    ["城区", "郊区", "矿区", "东区", "西区", "南区", "北区", "中区", "市中区", "市区", "新区", "城中区", "东城区"]
+_GENERIC = listed(
+    """
+东区 东城区 中区 北区 南区 城中区 城区 市中区 市区 新区 矿区 西区 郊区
+"""
 ) - {
     "东城区",
     "市中区",

@@ -1,6 +1,8 @@
 """Numbers and names of accounts that only the cue in front of them gives away: 住院号, 医保卡号, MRN, 微信."""
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Iterator
@@ -79,37 +81,20 @@ _HANDLE = re.compile(
     re.ASCII,
 )
 _ENGLISH_LINK = r"(?: ?(?:no\.?|number|num|nbr|id|#|code))*(?: (?:is|was|of))? ?[:#=]? ?#? ?"
-_ENGLISH = (
-    (
-        "MRN",
-        r"mrn|mr|mc|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|"
-        r"report|study|subject|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|"
-        r"reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration",
-    ),
-    (
-        "INSURANCE",
-        r"policy|member|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer",
-    ),
-    (
-        "ID_CARD",
-        r"ssn|social security|driver'?s? licen[cs]e|dl|national id|nric|hkid|id card|identity card|sin|nino|national insurance|seaman'?s book|military id",
-    ),
-    ("PASSPORT", r"passport|travel document"),
-    ("BANK", r"account|acct|a/c|iban|routing|card|credit card|debit card|bank account|card ending(?: in)?|ending in"),
-    (
-        "ACCOUNT",
-        r"npi|dea|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin",
-    ),
-    ("DEVICE", r"serial|s/n|sn|device|imei|udi|model serial|meid"),
-    (
-        "PHONE",
-        r"phone|tel|telephone|cell|mobile|fax|pager|beeper|ext|extension|call|callback|contact|home|work|office|ph|text|whatsapp|x",
-    ),
-    ("PLATE", r"license plate|licence plate|plate|tag|vehicle registration|vin"),
-)
+_ENGLISH = {
+    "MRN": r"mrn|mr|mc|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|report|study|subject|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration",
+    "INSURANCE": r"policy|member|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer",
+    "ID_CARD": r"ssn|social security|driver'?s? licen[cs]e|dl|national id|nric|hkid|id card|identity card|sin|nino|national insurance|seaman'?s book|military id",
+    "PASSPORT": r"passport|travel document",
+    "BANK": r"account|acct|a/c|iban|routing|card|credit card|debit card|bank account|card ending(?: in)?|ending in",
+    "ACCOUNT": r"npi|dea|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin",
+    "DEVICE": r"serial|s/n|sn|device|imei|udi|model serial|meid",
+    "PHONE": r"phone|tel|telephone|cell|mobile|fax|pager|beeper|ext|extension|call|callback|contact|home|work|office|ph|text|whatsapp|x",
+    "PLATE": r"license plate|licence plate|plate|tag|vehicle registration|vin",
+}
 _ENGLISH_RULES = tuple(
     (label, re.compile(rf"\b(?:{_any(words)}){_ENGLISH_LINK}{_VALUE}", re.ASCII | re.IGNORECASE))
-    for label, words in _ENGLISH
+    for label, words in _ENGLISH.items()
 )
 _STRONG_ENGLISH = re.compile(
     r"no\b|number|num\b|nbr|id\b|[#:=]|ending|mrn|ssn|npi|dea\b|imei|ext|pager|passport|plate", re.IGNORECASE

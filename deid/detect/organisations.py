@@ -1,6 +1,8 @@
 """Hospitals and other organisations, by their suffix, their short form or the cue around them."""
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Iterator

@@ -3,7 +3,9 @@
 Works on folded text. Numbers that only their cue gives away (住院号, MRN) are in ``labelled``.
 """
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,32 +13,16 @@ from dataclasses import dataclass
 
 from deid.detect import labelled
 from deid.detect.checksums import has_resident_shape, is_credit_code, is_nhs_number, is_resident_id, luhn
+from deid.detect.lexicon import listed
 from deid.detect.span import Span
 
 NAME = "patterns"
 
 _CHINESE_DIGITS = str.maketrans("零〇一幺二两三四五六七八九洞拐勾壹贰叁肆伍陆柒捌玖", "0011223456789079123456789")
-_HOTLINES = frozenset(
-    [
-        "110",
-        "112",
-        "114",
-        "119",
-        "120",
-        "122",
-        "911",
-        "999",
-        "12110",
-        "12122",
-        "12306",
-        "12315",
-        "12320",
-        "12333",
-        "12345",
-        "12348",
-        "12355",
-        "12356",
-    ]
+_HOTLINES = listed(
+    """
+110 112 114 119 120 12110 12122 122 12306 12315 12320 12333 12345 12348 12355 12356 911 999
+"""
 )
 _DEVICE_CUE = re.compile(r"(?:IMEI|序列号|S/N|SN|设备|机身|起搏器)[^0-9]{0,6}$", re.IGNORECASE)
 

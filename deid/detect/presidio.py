@@ -56,13 +56,19 @@ class LayerRecognizer(EntityRecognizer):
         """Do nothing: the rules are compiled with their module."""
 
     def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:  # Presidio's signature
+        self,
+        text: str,
+        entities: list[str],
+        nlp_artifacts: NlpArtifacts | None = None,  # noqa: ARG002  # Presidio's signature
+    ) -> list[RecognizerResult]:
         """Return what the layer finds; propagation first looks at what the others found."""
         folded = fold(text)
         layers = ALL_LAYERS if self.layer == "propagation" else frozenset({self.layer})
         found = [folded.back(span) for span in raw_spans(folded.text, layers, self.known) if span.source == self.layer]
-        return [self._result(span) for span in found if span.label in entities]
+        best = {
+            (s.start, s.end, s.label): s for s in sorted(found, key=lambda s: s.score)
+        }  # Presidio keeps one of them
+        return [self._result(span) for span in best.values() if span.label in entities]
 
     def _result(self, span: Span) -> RecognizerResult:
         return RecognizerResult(

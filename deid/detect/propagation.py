@@ -1,11 +1,14 @@
 """What is known once is hidden everywhere: the patient's own identifiers, and names another layer found in the same note."""
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
 
 import re
 from collections.abc import Iterator, Sequence
 
 from deid.detect.folding import fold
+from deid.detect.lexicon import listed
 from deid.detect.span import Span
 from deid.detect.surnames import COMPOUND, SURNAMES, given_weight
 from deid.detect.words import NOT_NAMES
@@ -17,57 +20,18 @@ _HAN_NAME = re.compile("[\u4e00-\u9fff]{2,4}")
 _TITLE = re.compile(
     r"副?主任|主治|医师|医生|教授|大夫|护士|护士长|院长|先生|女士|老师|阿姨|同志|师傅|老伯|奶奶|爷爷|叔叔|总|工|老(?![年人])|氏(?=[一-龥]*[称诉])|某|小姐|太太|婆婆|大爷|大妈"
 )
-_NUMBER_LABELS = frozenset(["PHONE", "ID_CARD", "PASSPORT", "MRN", "INSURANCE", "BANK", "ACCOUNT", "DEVICE", "PLATE"])
+_NUMBER_LABELS = listed(
+    """
+ACCOUNT BANK DEVICE ID_CARD INSURANCE MRN PASSPORT PHONE PLATE
+"""
+)
 _SPOKEN = str.maketrans("0123456789", "零一二三四五六七八九")
-_COMMON_GIVEN = frozenset(
-    [
-        "文明",
-        "光明",
-        "平安",
-        "健康",
-        "和平",
-        "建设",
-        "海洋",
-        "春天",
-        "向前",
-        "高兴",
-        "国家",
-        "家庭",
-        "阳光",
-        "新生",
-        "天明",
-        "东方",
-        "成功",
-        "长春",
-        "长江",
-        "建议",
-        "大海",
-        "太平",
-        "永久",
-        "正常",
-        "明显",
-        "清醒",
-        "安静",
-        "晨起",
-        "一般",
-        "志愿",
-        "思维",
-        "云南",
-        "海南",
-        "国庆",
-        "元旦",
-        "立春",
-        "立秋",
-        "东升",
-        "向阳",
-        "晓得",
-        "海平",
-        "文化",
-        "富贵",
-        "诚信",
-        "智慧",
-        "敏捷",
-    ]
+_COMMON_GIVEN = listed(
+    """
+一般 东升 东方 云南 健康 元旦 光明 向前 向阳 和平 国家 国庆 大海 天明 太平 安静 家庭 富贵 平安 建议 建设 志愿
+思维 成功 敏捷 文化 文明 新生 明显 春天 晓得 晨起 智慧 正常 永久 海南 海平 海洋 清醒 立春 立秋 诚信 长春 长江
+阳光 高兴
+"""
 )
 
 

@@ -1,6 +1,8 @@
 """Text with its identifiers taken out: dates moved by the patient's own offset, everything else replaced by a tag."""
 
-# ruff: noqa: E501  # tables, patterns and their source stay one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# tables, patterns and their source stay one line each
 
 import re
 from collections.abc import Sequence

@@ -1,6 +1,10 @@
 """Chinese surnames and the characters of given names: how likely some characters are somebody's name."""
 
-# ruff: noqa: E501  # patterns and word lists are read, searched and compared as one line each
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
+# patterns and word lists are read, searched and compared as one line each
+
+from deid.detect.lexicon import listed
 
 _COMMON = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖萧田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付傅方白邹孟熊秦邱江尹薛闫阎段雷侯龙史"
@@ -12,55 +16,13 @@ _RARE = (
     "阚花权强帅屠豆朴盖练廉禹井祖漆巴丰支卿国狄平计索宣晋相初门云容敬来扈晁芮都普阙浦戈伏鹿薄邸雍辜羊阿乌母裘亓修邰赫杭况那宿鲜印逯隆茹诺战慕危玉银亢嵇公哈湛宾戎勾茅利於呼居揭干但尉冶斯元束檀衣信展阴昝智幸奉植衡富尧"
     "闭由郇蔚丘邴郦訾钮"
 )
-COMPOUND = [
-    "欧阳",
-    "上官",
-    "司马",
-    "诸葛",
-    "东方",
-    "皇甫",
-    "尉迟",
-    "公孙",
-    "令狐",
-    "慕容",
-    "夏侯",
-    "长孙",
-    "宇文",
-    "司徒",
-    "轩辕",
-    "端木",
-    "南宫",
-    "西门",
-    "东郭",
-    "呼延",
-    "独孤",
-    "闻人",
-    "申屠",
-    "钟离",
-    "淳于",
-    "澹台",
-    "公冶",
-    "宗政",
-    "濮阳",
-    "太史",
-    "赫连",
-    "拓跋",
-    "百里",
-    "万俟",
-    "司空",
-    "闾丘",
-    "亓官",
-    "鲜于",
-    "完颜",
-    "纳兰",
-    "爱新",
-    "叶赫",
-    "颛孙",
-    "仲孙",
-    "左丘",
-    "巫马",
-    "乐正",
-]
+COMPOUND = listed(
+    """
+万俟 上官 东方 东郭 乐正 亓官 令狐 仲孙 公冶 公孙 南宫 叶赫 司徒 司空 司马 呼延 夏侯 太史 宇文 完颜 宗政 尉迟
+左丘 巫马 慕容 拓跋 欧阳 淳于 澹台 濮阳 爱新 独孤 申屠 百里 皇甫 端木 纳兰 西门 诸葛 赫连 轩辕 钟离 长孙 闻人
+闾丘 颛孙 鲜于
+"""
+)
 COMMON = frozenset(_COMMON)
 SURNAMES = frozenset(_COMMON + _RARE)
 # Characters that given names are made of and running text is not: strong evidence for a name.

@@ -1,6 +1,6 @@
 """What each layer finds, and what it leaves alone. Every identifier here is invented."""
 
-# ruff: noqa: E501  # a table of examples, one line each
+# a table of examples, one line each
 
 import pytest
 
