@@ -67,7 +67,7 @@ def noise_multiplier(target: float, delta: float, *, sampling_rate: float, steps
     One hundredth of ``delta`` is left for the overflow of the cap when ``sampling_rate`` is below 1.
 
     Raises:
-        Misuse: the target cannot be met with sigma up to 10,000.
+        Misuse: the target cannot be met with sigma up to 1,000.
     """
     if not (target > 0 and 0 < delta < 1 and 0 < sampling_rate <= 1 and steps >= 1):
         raise Misuse("calibration needs epsilon > 0, 0 < delta < 1, a sampling rate in (0, 1] and at least one step")
@@ -80,7 +80,7 @@ def noise_multiplier(target: float, delta: float, *, sampling_rate: float, steps
     high = 1.0
     while spent(high) > target:
         high *= 2
-        if high > 10_000:
+        if high > 1_000:
             raise Misuse(f"epsilon {target:g} cannot be met with this sampling rate and number of steps")
     low = high / 2 if high > 1 else 0.2
     while high - low > 1e-3:
