@@ -6,12 +6,13 @@ from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
 from policies.errors import BadInput, Conflict, Misuse
-from service.demo.network import Truth, generate
+from service.demo.network import Truth, generate, messages
 from service.demo.network.people import START, check_digit, health, population, visits
 from service.demo.network.truth import ISOLATION_DAYS, Book, Scope
 
@@ -153,6 +154,15 @@ def test_diabetes_stands_on_the_front_page_of_those_who_have_it(network: tuple[P
     for person in network[1].people:
         if not any(s.file.endswith("front_page.csv") for s in network[1].spoiled):
             assert (people[person.number].mrn("a") in fits) == person.outcome
+
+
+def test_messages_are_broken_in_both_ways_and_the_truth_says_so() -> None:
+    book = Book()
+    whole = ["MSH|^~\\&|LIS", "PID|1||B20263442", "OBX|1"]
+    made = [messages._break(Random(n), whole, "f", n, book) for n in range(20)]
+    assert {len(segments) for segments in made} == {2, 4}
+    told = [s.how for s in book.close(patients=1, seed=0, outcomes=[False]).spoiled]
+    assert [{"no-patient": 2, "broken-segment": 4}[how] for how in told] == [len(segments) for segments in made]
 
 
 def test_stays_are_further_apart_than_any_offset() -> None:

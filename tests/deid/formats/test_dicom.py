@@ -123,6 +123,15 @@ def test_what_is_not_a_whole_dicom_file_is_refused_whole(raw: bytes) -> None:
     assert reading.counted == reading.tables["image"].height + len(reading.rejects) == 1
 
 
+def test_whatever_a_broken_file_makes_the_parser_raise_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def burst(_: object) -> Dataset:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pydicom, "dcmread", burst)
+    reading = reader.read(SOURCE, MemoryRecords({"a": b"x"}))
+    assert [r.reason for r in reading.rejects] == ["not-dicom"]
+
+
 @pytest.mark.corpora
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="needs ../shared/corpora/in-dicom")
 def test_every_character_set_file_is_read_with_its_own_letters() -> None:
