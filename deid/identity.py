@@ -30,6 +30,7 @@ KINDS = {
 }
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _EARLIEST = 1850
+VISIT_NUMBER = 6  # characters; shorter visit numbers only count the stays of one patient
 Key = tuple[str, ...]
 
 
@@ -113,10 +114,11 @@ def known(claims: Sequence[Claim]) -> tuple[tuple[str, str], ...]:
     found: set[tuple[str, str]] = set()
     for claim in claims:
         for target, value in claim.fields:
-            if target in KINDS:
-                found |= {(value, KINDS[target]), (_folded(value), KINDS[target])}
-                if KINDS[target] == "NAME":
-                    found.add((plain(value), "NAME"))
+            label = "MRN" if target == "visit.id" and len(value) >= VISIT_NUMBER else KINDS.get(target)
+            if label is not None:
+                found |= {(value, label), (_folded(value), label)}
+                if label == "NAME":
+                    found.add((plain(value), label))
     return tuple(sorted(pair for pair in found if len(pair[0]) > 1))
 
 

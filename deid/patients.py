@@ -11,8 +11,6 @@ from deid.intake import Batch, Intake
 from deid.slots import target
 from deid.step import no_rejects, rejects
 
-KNOWN_TOO = {"visit.id": "MRN"}
-
 
 @dataclass(frozen=True, slots=True)
 class Patients:
@@ -103,7 +101,7 @@ def refuse_unknowable(intake: Intake, patients: Patients) -> None:
 def _claims(batch: Batch, claims: dict[Claim, int]) -> pl.DataFrame:
     """Return (_row, claim) of every row that was read; new claims are added."""
     lifted = batch.lifted
-    columns = [name for name in lifted.columns if target(name) in KINDS or target(name) in KNOWN_TOO]
+    columns = [name for name in lifted.columns if target(name) in KINDS or target(name) == "visit.id"]
     births = [name for name in columns if target(name) == "person.birth_date"]
     order = infer_order(lifted[births[0]].drop_nulls().unique()) if births else "YMD"
     distinct = lifted.select(columns).unique(maintain_order=True) if columns else pl.DataFrame({"_": [0]})

@@ -6,7 +6,6 @@ line by line: what cannot be read is quarantined with its position, and the rest
 
 import csv
 import io
-import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from policies.errors import BadInput
 
 CONTINUATION_LINES = 200  # a quoted cell may not run over more lines than this
 UNPACKED_BYTES = 1 << 30
-_ROW_TAG = re.compile(rb"<(?:\w+:)?row[\s>/]")
 
 
 class UnreadableTable(BadInput):
@@ -178,7 +176,7 @@ def _names(header: list[str]) -> list[str]:
 
 
 def _workbook(raw: bytes) -> Lines:
-    """Read the first sheet; its rows are counted as ``<row>`` elements of the sheet's XML that hold a cell."""
+    """Read the first sheet. Its rows are counted as they come out of the workbook library, before they are shaped."""
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > UNPACKED_BYTES:

@@ -21,7 +21,11 @@ class Rewritten:
 
 
 def rewrite_notes(
-    texts: list[str], patients: list[str], known: Mapping[str, Known], shift_days: Mapping[str, int | None], finder: Detector
+    texts: list[str],
+    patients: list[str],
+    known: Mapping[str, Known],
+    shift_days: Mapping[str, int | None],
+    finder: Detector,
 ) -> Rewritten:
     """Return the notes without identifiers; dates move by their patient's offset, or go where that is None."""
     spans = finder.find_all(texts, [known.get(patient, ()) for patient in patients])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid.identity import Claim, link, resident_number
+from deid.identity import Claim, known, link, resident_number
 from deid.policy import load_profile
 from deid.risk import QUASI, measure
 from deid.transform.generalise import pool_rare
@@ -155,3 +155,8 @@ def test_values_of_few_patients_are_pooled() -> None:
 
 def test_the_profiles_grow_stricter() -> None:
     assert [load_profile(name).k for name in ("cn_enclave", "cn_controlled", "cn_open")] == [5, 11, 20]
+
+
+def test_visit_numbers_are_known_identifiers_unless_they_only_count_stays() -> None:
+    long, short = Claim("a", (("visit.id", "V00012345"),)), Claim("a", (("visit.id", "12"),))
+    assert known([long, short]) == (("V00012345", "MRN"),)
