@@ -80,8 +80,7 @@ def connect(server: str | None, token: str | None, token_file: Path | None) -> I
     Raises:
         NotSignedIn: neither a token nor a token file was given.
     """
-    from service.facility import opened
-    from service.serving import embedded, holder
+    from service.holding import holder
     from service.settings import read
 
     secret = _token(token, token_file)
@@ -90,6 +89,9 @@ def connect(server: str | None, token: str | None, token_file: Path | None) -> I
     if address:
         yield Connection(secret, server=address)
         return
+    from service.facility import opened
+    from service.serving import embedded
+
     with opened(settings) as facility, embedded(facility) as app:
         yield Connection(secret, app=app)
 

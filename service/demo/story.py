@@ -21,7 +21,7 @@ from typing import Any
 
 from policies.entry import stamp
 from policies.errors import MedtrainError
-from service import jobs, serving
+from service import holding, jobs, serving
 from service.cli.connection import Connection
 from service.cli.submission import mapping_text
 from service.cli.submission import pack as pack_records
@@ -57,7 +57,7 @@ def play(*, records: Path | None, fast: bool, epsilon: str, say: Say) -> dict[st
     stage = settings.home / "demo" / scene.dataset
     stage.mkdir(mode=0o700, parents=True, exist_ok=True)
     began = time.monotonic()
-    with opened(settings) as facility, serving.held(settings.home), listening(facility) as url:
+    with opened(settings) as facility, holding.held(settings.home), listening(facility) as url:
         people = cast(facility, url, stage.parent)
         checkpoint = _once(stage / "checkpoint", lambda: people["compliance-wu"].fetch("/log/checkpoint"))
         source = records or _network(stage, scene, say)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,13 @@ class Played:
     Attributes:
         home: Its home folder.
         told: What it returned.
+        again: What it returned when it was played again.
         environment: Of every process that goes on with it.
     """
 
     home: Path
     told: dict[str, Any]
+    again: dict[str, Any]
     environment: dict[str, str] = field(repr=False)
 
     @property
@@ -78,26 +81,47 @@ def environment_of(home: Path, database: str = "") -> dict[str, str]:
 
 
 def play(home: Path, database: str = "") -> Played:
-    """Play the fast demonstration to its end."""
+    """Play the fast demonstration to its end, twice."""
     environment = environment_of(home, database)
-    done = command(environment, "demo", "--fast", "--json")
-    assert done.returncode == 0, done.stderr
-    return Played(home, json.loads(done.stdout), environment)
+    told = []
+    for _ in range(2):
+        done = command(environment, "demo", "--fast", "--json")
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout))
+    return Played(home, *told, environment)
+
+
+@contextmanager
+def serving(one: Played) -> Iterator[Played]:
+    """Yield the play while a server holds its home folder: commands then are quick."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "service.cli.main", "serve", "--port", "0"],
+        env=one.environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stderr is not None
+        assert "medtrain is at" in server.stderr.readline()
+        yield one
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")
-def played_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """Return a play on SQLite."""
-    return play(tmp_path_factory.mktemp("story") / "home")
+def played_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Yield a play on SQLite, with its server running."""
+    with serving(play(tmp_path_factory.mktemp("story") / "home")) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")
 def played_on_postgresql(tmp_path_factory: pytest.TempPathFactory, postgres_server: str) -> Iterator[Played]:
-    """Yield a play on PostgreSQL."""
+    """Yield a play on PostgreSQL, with its server running."""
     plain = f"{postgres_server.replace('+psycopg', '')}/postgres"
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute("create database story")
-    yield play(tmp_path_factory.mktemp("story-pg") / "home", f"{postgres_server}/story")
+    with serving(play(tmp_path_factory.mktemp("story-pg") / "home", f"{postgres_server}/story")) as one:
+        yield one
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

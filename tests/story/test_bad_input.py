@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,11 @@ def submit(one: Any, records: Path, dataset: str, mapping: str | Path = "demo-ne
 
 def outcome(one: Any, said: Any) -> dict[str, Any]:
     assert said.returncode == 0, said.stderr
-    found = one.medtrain("submission", "status", json.loads(said.stdout)["id"], "--json", who="officer-zhou")
+    for _ in range(300):
+        found = one.medtrain("submission", "status", json.loads(said.stdout)["id"], "--json", who="officer-zhou")
+        if json.loads(found.stdout)["state"] in ("needs-review", "rejected"):
+            break
+        time.sleep(0.2)
     return dict(json.loads(found.stdout))
 
 

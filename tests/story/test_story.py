@@ -59,10 +59,7 @@ def test_k_anonymity_rises_to_the_profiles_limit(played: Any) -> None:
 
 
 def test_playing_again_changes_nothing(played: Any) -> None:
-    again = played.medtrain("demo", "--fast", "--json")
-    assert again.returncode == 0, again.stderr
-    told = json.loads(again.stdout)
-    assert (told["run"], told["version"]) == (played.told["run"], played.told["version"])
+    assert (played.again["run"], played.again["version"]) == (played.told["run"], played.told["version"])
 
 
 def test_an_expired_permit_is_refused(played: Any, refusals: Any, tmp_path: Path) -> None:
@@ -135,7 +132,7 @@ def test_a_partner_reads_no_submission(played: Any) -> None:
 def test_epsilon_is_computed_again_by_another_process(played: Any) -> None:
     said = played.medtrain("verify", played.release, "--trust", played.trust, "--json")
     assert said.returncode == 0, said.stderr
-    assert json.loads(said.stdout)["epsilon"] == played.told["certificate"]["epsilon"]
+    assert json.loads(said.stdout)["epsilon"] == pytest.approx(played.told["certificate"]["epsilon"], rel=1e-9)
 
 
 @pytest.mark.parametrize(
