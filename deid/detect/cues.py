@@ -196,6 +196,8 @@ def _blocked(word: str) -> bool:
 
 def _impossible(text: str, at: int, end: int, length: int, *, colon: bool) -> bool:
     name = text[at:end]
+    if at and not colon and text[at - 1 : at + 1] in BOUND:
+        return True
     if name in NOT_NAMES or (
         not colon
         and (text[at : at + 2] in NOT_NAMES or text[at : at + 3] in NOT_NAMES or text[at : at + 4] in NOT_NAMES)
@@ -242,7 +244,7 @@ def _full(text: str, start: int, end: int, *, weak: bool) -> bool:
         + (0.1 if name[0] in COMMON else -0.05)
         + (0.3 if length == 2 else 0.0)
     )
-    return weight >= (0.75 if weak else 0.5 if len(given) == 2 else 0.45)
+    return weight >= (0.75 if weak else 0.34 if len(given) == 2 and left else 0.5 if len(given) == 2 else 0.45)
 
 
 _LEFT = re.compile(
