@@ -156,7 +156,7 @@ def steps(table: Table) -> tuple[Step, ...]:
         (bool(numeric), CleanNumbers(numeric)),
         (bool(dated), CheckTimes()),
         *((True, step) for step in units),
-        (bool(names), DropDuplicates(key)),
+        (any(c.entity != "person" for c in columns), DropDuplicates(key)),  # messages repeat who the patient is
     )
     return tuple(step for needed, step in wanted if needed)
 

@@ -19,7 +19,7 @@ from deid.step import no_rejects, rejects
 Order = Literal["YMD", "DMY", "MDY"]
 
 SENTINELS = frozenset({"1900-01-01", "9999-12-31", "1899-12-30"})
-REGULAR = r"^(\d{4}-\d{2}-\d{2}|\d{8})([ T]?\d{2}:?\d{2}(:?\d{2})?)?$"
+REGULAR = r"^(\d{4}-\d{2}-\d{2}|\d{8})([ T]?\d{2}:?\d{2}(:?\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?$"  # ISO 8601, HL7 TS
 _DIGITS = str.maketrans("〇○零一二三四五六七八九", "000123456789")
 _TAIL = r"(?=$|\D)"
 _TRIPLE = re.compile(rf"^(\d{{1,4}})\s*[年/.\-]\s*(\d{{1,2}})\s*[月/.\-]\s*(\d{{1,4}})\s*[日号]?{_TAIL}")
