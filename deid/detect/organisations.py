@@ -22,6 +22,13 @@ _ORGANISATION = re.compile(
     r"敬老院|养老院|福利院|老年公寓|救助站|监狱|看守所|戒毒所|纺织厂|钢铁厂|机械厂|化工厂|汽车厂|电子厂|服装厂|食品厂|制药厂|水泥厂|造纸厂|印刷厂|玻璃厂|塑料厂|橡胶厂|电缆厂|电池厂|轧钢厂|纱厂|厂|车间|工厂|"
     r"酒店|饭店|宾馆|超市|商场|百货|药房|药店|大药房|合作社|农场|林场|煤矿|矿业|油田|电视台|报社|出版社|美容院|健身房|足浴店|理发店|餐厅|酒楼|协会|基金会|工会|中队|大队|支队|部队)"
 )
+_HOSPITAL_HINT = re.compile(
+    "医院|卫生|诊所|门诊部|保健|防治|中心|护理院|疗养院|血站|急救站|医务室|检验所|妇幼院|口腔院"
+)
+_ORGANISATION_HINT = re.compile(
+    "公司|集团|[务究托派看戒]所|[究计学察老利容]院|[大中小]学|[高初]中|[职技学]校|儿园|儿所|出所|守所|毒所|公安|交警|刑警|消防|法院|[法政生育务]局|健委|街道办|委会|委员会|"
+    "银行|支行|信用社|保险|人寿|财险|证券|公寓|救助站|监狱|厂|车间|酒店|饭店|宾馆|超市|商场|百货|药房|药店|合作社|农场|林场|煤矿|矿业|油田|电视台|报社|版社|健身房|足浴店|理发店|餐厅|酒楼|协会|基金会|工会|[中大支部]队"
+)
 _STOP = re.compile(
     r".*(?:(?:就诊|收治|转诊|转院|住院|急诊|手术|检查|治疗|复查|随访|送往|送至|转往|转至|转入|转到|转回|收入|前往|来到|联系|委托|任职|就职|供职|就业|工作|就读|毕业|退休|来自|隶属|经由|患者|"
     r"外院|曾先后|先后|分别|目前|现为|原为|其为|拟|并|遂|后于|今日|昨日|当日|次日|在职|拨打|投保|参保|报警|分管|辖区|单位|地点|名称|学校|公司|职业|来源|单位为|因为|家长|老师|员工|职员|司机|保安|工人(?!医院|疗养)|"
@@ -116,8 +123,10 @@ _EN_GENERIC = re.compile(
 
 def find(text: str) -> Iterator[Span]:
     """Yield named hospitals (HOSPITAL), other organisations (ORG) and offices only one person holds (PROFESSION_UNIQUE)."""
-    yield from _suffixed(text, _HOSPITAL, _GENERIC_HOSPITAL, "HOSPITAL")
-    yield from _suffixed(text, _ORGANISATION, _GENERIC_ORG, "ORG")
+    if _HOSPITAL_HINT.search(text):  # the suffix patterns look back from every character: worth a cheap look first
+        yield from _suffixed(text, _HOSPITAL, _GENERIC_HOSPITAL, "HOSPITAL")
+    if _ORGANISATION_HINT.search(text):
+        yield from _suffixed(text, _ORGANISATION, _GENERIC_ORG, "ORG")
     for match in _SHORT_IN.finditer(text):
         yield Span(*match.span(1), "HOSPITAL", 0.7, NAME)
     for match in _NUMBERED.finditer(text):

@@ -2,9 +2,11 @@
 
 # a table of examples, one line each
 
+import re
+
 import pytest
 
-from deid.detect import detector
+from deid.detect import detector, organisations
 from deid.detect.checksums import check_digit, has_resident_shape, is_credit_code, is_nhs_number, is_resident_id, luhn
 
 
@@ -301,3 +303,12 @@ def test_check_digits():
 def test_a_check_digit_needs_seventeen_digits():
     with pytest.raises(ValueError, match="17"):
         check_digit("1")
+
+
+@pytest.mark.parametrize("pattern", ["_HOSPITAL", "_ORGANISATION"])
+def test_the_quick_look_knows_every_suffix(pattern):
+    suffixes = re.findall(r"[\u4e00-\u9fff]{1,9}", getattr(organisations, pattern).pattern.split("{1,24}?", 1)[1])
+    hint = getattr(organisations, f"{pattern}_HINT")
+    whole = [word for word in suffixes if getattr(organisations, pattern).fullmatch(f"某{word}")]
+    assert len(whole) > 20
+    assert [word for word in whole if not hint.search(word)] == []
