@@ -32,10 +32,9 @@ from deid.policy import load_profile
 from deid.records import FolderRecords
 from training_sandbox import accountant, evaluation, trainer
 from training_sandbox.graph.format import Graph, Node, Ref, Tensor
-from training_sandbox.losses import Task
-from training_sandbox.optimisers import Optimiser
 from training_sandbox.patients import Patients, gather
 from training_sandbox.plan import DPPlan
+from training_sandbox.settings import Optimiser, Task
 
 POLICIES = Path(__file__).parents[1] / "policies"
 TASK = Task(kind="binary")

@@ -21,8 +21,8 @@ from service.database import reading
 from service.facility import Facility
 from service.models import RunRow
 from training_sandbox import certificate, egress
+from training_sandbox.audit import Audit, check_disclosure
 from training_sandbox.audit import audit as audit_steps
-from training_sandbox.audit import check_disclosure
 from training_sandbox.certificate import Approval, Source
 from training_sandbox.egress import OUTPUTS, failure_code, vet
 from training_sandbox.graph.reader import read_graph
@@ -157,7 +157,7 @@ def audit(facility: Facility, row: RunRow, done: dict[str, Any]) -> dict[str, An
     return {
         **done,
         "model": outcome.vetted.digest,
-        "epsilon": outcome.audit.as_dict(),
+        "epsilon": outcome.audit().as_dict(),
         "utility": outcome.vetted.result.as_dict(),
         "tier": done["ending"]["tier"],
     }
@@ -165,29 +165,36 @@ def audit(facility: Facility, row: RunRow, done: dict[str, Any]) -> dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A run's outputs after gate and audit."""
+    """A run's outputs after the gate."""
 
     job: Job
     graph: bytes = field(repr=False)
     vetted: egress.Vetted = field(repr=False)
-    audit: Any
 
-    def package(self) -> Package:
-        """Return the files of the release."""
-        return package(self.vetted, read_graph(self.graph), self.graph, self.job, epsilon=self.audit.training.pld)
+    def audit(self) -> Audit:
+        """Return the audit, made anew: two accountants and the step log."""
+        return audit_steps(self.job, self.vetted.steps)
+
+    def package(self, epsilon: float) -> Package:
+        """Return the files of the release; ``epsilon`` is the audited PLD figure."""
+        return package(self.vetted, read_graph(self.graph), self.graph, self.job, epsilon=epsilon)
 
 
 def examined(facility: Facility, row: RunRow, done: dict[str, Any]) -> Examined:
-    """Return the outputs of a run, read back from the vault and through gate and audit once more."""
+    """Return the outputs of a run, read back from the vault and through the gate once more."""
     outputs = {name: facility.vault.get(Blob(**blob)) for name, blob in done["blobs"].items()}
     job = Job.from_json(outputs.pop("job.json"))
     graph = facility.vault.get(Blob(**row.document["graph_blob"]))
-    vetted = vet(outputs, read_graph(graph), job)
-    return Examined(job, graph, vetted, audit_steps(job, vetted.steps))
+    return Examined(job, graph, vet(outputs, read_graph(graph), job))
 
 
 def predicate(
-    facility: Facility, row: RunRow, done: dict[str, Any], outcome: Examined, approvals: Sequence[Approval]
+    facility: Facility,
+    row: RunRow,
+    done: dict[str, Any],
+    outcome: Examined,
+    audited: Audit,
+    approvals: Sequence[Approval],
 ) -> dict[str, Any]:
     """Return what the certificate of a run says."""
     document = row.document
@@ -198,7 +205,7 @@ def predicate(
         permit=row.permit,
         source=source_of(facility, document["dataset"], document["version"]),
         vetted=outcome.vetted,
-        audit=outcome.audit,
+        audit=audited,
         probe=Probe(Tier(tried["tier"]), found),
         ending=Ending(ending["outcome"], Tier(ending["tier"]), uncapped=tuple(ending["uncapped"])),
         policies={**rule_digests(), "recipe": facility.recipe(document["recipe"]).digest},

@@ -107,7 +107,8 @@ def fetch(facility: Facility, person: Person, run: str, name: str) -> bytes:
         facility.log.catch_up()
         return facility.log.receipt(entry)
     if name in release.SUBJECTS:
-        return execution.examined(facility, row, held.document).package().files[name]
+        epsilon = float(held.document["epsilon"]["training"]["pld"])
+        return execution.examined(facility, row, held.document).package(epsilon).files[name]
     raise NotFound("a release has no file of that name")
 
 
@@ -139,8 +140,10 @@ def _issue(
 ) -> None:
     """Sign the certificate and release the run, in the transaction of the last approval."""
     live, held = work.session.get_one(RunRow, run), work.session.get_one(ReleaseRow, run)
-    said = execution.predicate(facility, live, held.document, outcome, approvals)
-    envelope = certificate.issue(said, outcome.package().subjects(), facility.keystore.signing_key("certificate"))
+    audited = outcome.audit()
+    said = execution.predicate(facility, live, held.document, outcome, audited, approvals)
+    files = outcome.package(audited.training.pld)
+    envelope = certificate.issue(said, files.subjects(), facility.keystore.signing_key("certificate"))
     live.state = RunState.RELEASED
     entry = system_entry(facility, "release.issue", "release", run, permit=live.permit, **certificate.logged(envelope))
     made = work.add(entry)

@@ -14,11 +14,9 @@ from policies.errors import Misuse
 from service.database import reading
 from service.facility import Facility
 from service.models import PatientRow, RunRow
-from training_sandbox.evaluation import Evaluation
 from training_sandbox.job import Job
-from training_sandbox.losses import Loss, Task, outputs
-from training_sandbox.optimisers import Optimiser
 from training_sandbox.plan import DPPlan
+from training_sandbox.settings import Evaluation, Loss, Optimiser, Task, outputs
 
 HOLDOUT = 0.2
 """Share of the patients held out for the one charged evaluation. Public."""

@@ -20,6 +20,15 @@ POSTGRES = Path(os.environ.get("MEDTRAIN_TEST_POSTGRES", "/usr/lib/postgresql/15
 ACCOUNT = "mtpg"  # a server refuses to run as root
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file, and the story on one database, in one worker: they share what is slow to make."""
+    for item in items:
+        name = item.nodeid.split("::")[0]
+        if "tests/story/" in name:
+            name = "story-postgresql" if "postgresql" in item.nodeid.split("::")[-1] else "story-sqlite"
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """Yield the URL of a server that is thrown away afterwards, without a database name."""

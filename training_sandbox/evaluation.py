@@ -6,33 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from policies.errors import Misuse
 from training_sandbox import noise
-from training_sandbox.plan import Mechanism
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
-    """The one charged look at the held-out patients.
-
-    Attributes:
-        sigma: Noise standard deviation of each cell; one patient moves the histogram by at most 1 in L2 norm.
-        bins: Score bins of a binary task, an even number, of equal width in log-odds over [-span, span].
-        span: Public bound of the log-odds told apart.
-    """
-
-    sigma: float = 4.0
-    bins: int = 24
-    span: float = 4.0
-
-    def __post_init__(self) -> None:
-        if not (0 < self.sigma <= 2**16 and 0 < self.span <= 100 and 2 <= self.bins <= 1024 and self.bins % 2 == 0):
-            raise Misuse("evaluation needs sigma > 0, an even number of bins from 2 to 1,024 and a positive span")
-
-    @property
-    def mechanism(self) -> Mechanism:
-        """Return what the ledger charges the held-out patients."""
-        return Mechanism(kind="gaussian", q=1.0, sigma=self.sigma, steps=1)
+from training_sandbox.settings import Evaluation
 
 
 @dataclass(frozen=True, slots=True)

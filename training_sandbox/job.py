@@ -10,10 +10,8 @@ import jsonschema
 
 from policies.canonical import canonical, strict_json
 from policies.errors import Tampered
-from training_sandbox.evaluation import Evaluation
-from training_sandbox.losses import Loss, Task, outputs
-from training_sandbox.optimisers import Optimiser
 from training_sandbox.plan import DPPlan
+from training_sandbox.settings import Evaluation, Loss, Optimiser, Task, outputs
 
 SCHEMA = "medtrain.job/1"
 FILES = ("graph.json", "init.safetensors", "train.parquet", "holdout.parquet")

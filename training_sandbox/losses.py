@@ -1,52 +1,12 @@
-"""What a model is trained for: the task, and the trusted losses by name. No partner code computes a loss."""
+"""The trusted losses by name. No partner code computes a loss."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from policies.errors import Misuse
+from training_sandbox.settings import Loss
 
-Loss = Literal["cross-entropy", "bce"]
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """What is predicted.
-
-    Attributes:
-        kind: ``binary`` or ``multi-class`` classification.
-        classes: How many labels there are: 0 to ``classes - 1``.
-    """
-
-    kind: Literal["binary", "multi-class"]
-    classes: int = 2
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("binary", "multi-class"):
-            raise Misuse("a task is binary or multi-class")
-        if self.classes < 2 or (self.kind == "binary" and self.classes != 2):
-            raise Misuse("a binary task has two classes, a multi-class task at least two")
-
-
-def outputs(task: Task, loss: Loss) -> int:
-    """Return how many numbers a model must give for one record, shape (1, outputs).
-
-    Raises:
-        Misuse: the loss does not fit the task.
-
-    >>> outputs(Task(kind="binary"), "bce")
-    1
-    """
-    if loss == "bce":
-        if task.kind != "binary":
-            raise Misuse("the loss bce is for binary tasks; use cross-entropy")
-        return 1
-    if loss != "cross-entropy":
-        raise Misuse("the losses are cross-entropy and bce")
-    return task.classes
 
 
 def function(loss: Loss) -> LossFunction:

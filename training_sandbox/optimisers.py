@@ -1,39 +1,12 @@
 """The trusted optimisers by name. They see noisy gradients only, so everything they do is post-processing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from policies.errors import Misuse
+from training_sandbox.settings import Optimiser
 
 Tensors = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Optimiser:
-    """How noisy gradients become parameters.
-
-    Attributes:
-        name: ``sgd`` (with momentum) or ``adam`` (with bias correction).
-        learning_rate: Step size, the same at every step.
-        momentum: In [0, 1); Adam's first decay rate when ``name`` is ``adam``.
-        weight_decay: L2 penalty added to the gradient.
-        average: The model is the mean of the last this-much of the iterates, in [0, 1); 0 takes the last one.
-    """
-
-    name: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    average: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.name not in ("sgd", "adam"):
-            raise Misuse("the optimisers are sgd and adam")
-        if not (self.learning_rate > 0 and 0 <= self.momentum < 1 and self.weight_decay >= 0 and 0 <= self.average < 1):
-            raise Misuse("learning rate > 0, momentum and average in [0, 1) and weight decay >= 0 are needed")
 
 
 class Updates:

@@ -17,9 +17,9 @@ from training_sandbox import losses, noise, sampler
 from training_sandbox.engines import plain
 from training_sandbox.graph.format import Graph
 from training_sandbox.graph.run import bind
-from training_sandbox.losses import Loss
 from training_sandbox.patients import Patients
 from training_sandbox.plan import DPPlan, Speed
+from training_sandbox.settings import Loss
 from training_sandbox.step import ClippedSum, gradient
 
 KEY = bytes(range(32))

@@ -20,11 +20,11 @@ from training_sandbox import losses
 from training_sandbox.engines import plain, vmap
 from training_sandbox.graph.format import Graph
 from training_sandbox.graph.run import bind
-from training_sandbox.losses import Loss, Task
-from training_sandbox.optimisers import Optimiser, Updates
+from training_sandbox.optimisers import Updates
 from training_sandbox.patients import Patients
 from training_sandbox.plan import DEFAULT_SPEED, DPPlan, Speed
 from training_sandbox.selfcheck import self_check
+from training_sandbox.settings import Loss, Optimiser, Task
 from training_sandbox.step import ClippedSum, gradient
 
 Tensors = dict[str, torch.Tensor]
@@ -134,7 +134,7 @@ def predict(
     x = shaped.features.flatten(0, 1)
     with torch.no_grad():
         parts = [torch.func.vmap(lambda a: forward(params, a.unsqueeze(0))[0])(part) for part in torch.split(x, 4096)]
-    width = losses.outputs(task, loss)
+    width = outputs(task, loss)
     found = losses.scores(torch.cat(parts) if parts else torch.zeros(0, width), loss)
     return found.reshape(*shaped.labels.shape, *found.shape[1:])
 
@@ -146,7 +146,7 @@ def _shaped(graph: Graph, data: Patients, task: Task, loss: Loss) -> Patients:
     shape = graph.inputs[0].shape[1:]
     if torch.Size(shape).numel() != data.features.shape[2]:
         raise Misuse(f"the model takes {torch.Size(shape).numel()} numbers, the data give {data.features.shape[2]}")
-    losses.outputs(task, loss)
+    outputs(task, loss)
     return Patients(data.features.reshape(*data.features.shape[:2], *shape), data.labels, data.weights)
 
 

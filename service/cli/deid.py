@@ -1,6 +1,5 @@
 """``medtrain deid``: the pipeline and the detector without a service."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +31,7 @@ def text(
         raise BadInput("standard input is not UTF-8 text") from None
     if jsonl:
         for line in find_lines(given.splitlines()):
-            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+            sys.stdout.write(line + "\n")
         return
     found = find_text(given, lang=lang)
     if as_json:
@@ -47,9 +46,14 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure the detector on gold notes: leak, over-redaction, precision and recall with 95% bounds."""
-    from deid.evaluate import evaluate_file
+    from deid.evaluate import evaluate as measure
+    from deid.evaluate import read_gold
 
-    show(evaluate_file(gold), as_json=as_json)
+    try:
+        lines = gold.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise BadInput("the gold file cannot be read as UTF-8 text") from None
+    show(measure(read_gold(lines)), as_json=as_json)
 
 
 @app.command()

@@ -18,15 +18,13 @@ from policies.canonical import canonical
 from policies.entry import Entry
 from policies.thresholds import FOLDER, file_digest
 from training_sandbox import audit, certificate, egress, release, worker
-from training_sandbox.evaluation import Evaluation
 from training_sandbox.graph.format import Graph, Node, Ref, Tensor
 from training_sandbox.jail.probe import Finding, Probe
 from training_sandbox.jail.run import Ending
 from training_sandbox.jail.tiers import Tier
 from training_sandbox.job import Job
-from training_sandbox.losses import Task
-from training_sandbox.optimisers import Optimiser
 from training_sandbox.plan import DPPlan
+from training_sandbox.settings import Evaluation, Optimiser, Task
 
 DATA_KEY, RUN_KEY = b"d" * 32, b"r" * 32
 KEYS = canonical({"data_key": DATA_KEY.hex(), "run_key": RUN_KEY.hex()}) + b"\n"

@@ -6,7 +6,8 @@ from scipy import stats
 
 from policies.errors import Misuse
 from training_sandbox import evaluation, noise
-from training_sandbox.evaluation import Evaluation, charged, exact
+from training_sandbox.evaluation import charged, exact
+from training_sandbox.settings import Evaluation
 
 KEY = bytes(range(32))
 

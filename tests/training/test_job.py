@@ -4,10 +4,8 @@ from dataclasses import replace
 import pytest
 
 from policies.errors import Misuse, Tampered
-from training_sandbox.evaluation import Evaluation
 from training_sandbox.job import FILES, Job
-from training_sandbox.losses import Task
-from training_sandbox.optimisers import Optimiser
+from training_sandbox.settings import Evaluation, Optimiser, Task
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import torch
 
 from policies.errors import Misuse, TrainingFailed
 from training_sandbox import evaluation, trainer
-from training_sandbox.losses import Task, outputs
-from training_sandbox.optimisers import Optimiser, Updates
+from training_sandbox.optimisers import Updates
 from training_sandbox.plan import Speed
+from training_sandbox.settings import Optimiser, Task, outputs
 
 KEY = bytes(range(32))
 BINARY = Task(kind="binary")

@@ -1,0 +1,62 @@
+"""The first page: what waits for the person who signed in."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from policies.access import Action
+from policies.people import Person
+from service import catalogue, permits, releases, runs, submissions
+from service.api.caller import Here
+from service.console.drawing import page
+from service.console.navigation import allowed
+from service.console.session import Visitor
+from service.console.words import N_
+from service.facility import Facility
+
+router = APIRouter()
+GOING_ON = ("queued", "preparing", "training", "auditing")
+
+
+@router.get("/")
+def get_home(request: Request, here: Here, visitor: Visitor) -> Response:
+    """Show what waits for a decision, and what is going on."""
+    return page(request, "home.html", waiting=waiting(here, visitor), going_on=going_on(here, visitor))
+
+
+def waiting(facility: Facility, person: Person) -> list[dict[str, Any]]:
+    """Return what this person can decide now: the same rule says so that guards the decision."""
+    tasks = []
+    for one in submissions.listing(facility, person):
+        if one["state"] == "needs-review" and allowed(facility, person, Action.SUBMISSION_ACCEPT, one):
+            tasks.append(_task(N_("Review a submission"), f"/submissions/{one['id']}", one))
+    for one in permits.listing(facility, person):
+        permit = {**one, "org": one["holder_org"]}
+        if one["state"] == "submitted" and person.id not in one["approvals"]:
+            if allowed(facility, person, Action.PERMIT_APPROVE, permit):
+                tasks.append(_task(N_("Decide on an application"), f"/permits/{one['id']}", permit))
+        elif one["state"] == "draft" and allowed(facility, person, Action.PERMIT_SUBMIT, permit):
+            tasks.append(_task(N_("Hand in an application"), f"/permits/{one['id']}", permit))
+    for one in releases.listing(facility, person):
+        open_ = one["state"] == "awaiting-release" and person.id not in one["approvals"]
+        author = runs.get(facility, one["run"]).author
+        if open_ and allowed(facility, person, Action.RELEASE_APPROVE, {**one, "id": one["run"], "author": author}):
+            tasks.append(_task(N_("Decide on a release"), f"/releases/{one['run']}", {**one, "id": one["run"]}))
+    return tasks
+
+
+def going_on(facility: Facility, person: Person) -> dict[str, Any]:
+    """Return the person's runs that have not ended, and what his permits have left."""
+    listed = permits.listing(facility, person)
+    mine = [one for one in listed if one["state"] == "active" and one["holder_org"] == person.org]
+    return {
+        "runs": [one for one in runs.listing(facility, person) if one["state"] in GOING_ON],
+        "permits": [{**one, "used": runs.usage(facility, one["id"])} for one in mine],
+        "datasets": len(catalogue.listing(facility, person)),
+    }
+
+
+def _task(title: str, href: str, one: dict[str, Any]) -> dict[str, Any]:
+    known = {"id": one["id"], "org": one["org"], "data_class": one.get("data_class")}
+    return {"title": title, "href": href, **known}
