@@ -24,7 +24,7 @@ from training_sandbox.optimisers import Updates
 from training_sandbox.patients import Patients
 from training_sandbox.plan import DEFAULT_SPEED, DPPlan, Speed
 from training_sandbox.selfcheck import self_check
-from training_sandbox.settings import Loss, Optimiser, Task
+from training_sandbox.settings import Loss, Optimiser, Task, outputs
 from training_sandbox.step import ClippedSum, gradient
 
 Tensors = dict[str, torch.Tensor]
