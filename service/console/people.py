@@ -47,7 +47,14 @@ def post_token(request: Request, here: Here, visitor: Visitor, person: str) -> R
 
 
 def _page(
-    request: Request, here: Facility, visitor: Visitor, status: int = 200, *, token: str = "", owner: str = "", wrong: str = ""
+    request: Request,
+    here: Facility,
+    visitor: Visitor,
+    status: int = 200,
+    *,
+    token: str = "",
+    owner: str = "",
+    wrong: str = "",
 ) -> Response:
     new = Resource(Kind.PERSON, "new")
     may = {

@@ -148,7 +148,14 @@ def post_revocation(
 
 
 def _ask(
-    request: Request, here: Facility, visitor: Visitor, permit: str, title: str, sentence: str, *, dangerous: bool = False
+    request: Request,
+    here: Facility,
+    visitor: Visitor,
+    permit: str,
+    title: str,
+    sentence: str,
+    *,
+    dangerous: bool = False,
 ) -> Response:
     one = _one(permits.show(here, visitor, permit))
     return page(
@@ -161,9 +168,7 @@ def _one(permit: dict[str, Any]) -> dict[str, Any]:
     return {**permit, "org": permit["holder_org"]}
 
 
-def _form(
-    request: Request, here: Facility, visitor: Visitor, given: dict[str, str], wrong: dict[str, str]
-) -> Response:
+def _form(request: Request, here: Facility, visitor: Visitor, given: dict[str, str], wrong: dict[str, str]) -> Response:
     known = {
         "datasets": [one["id"] for one in catalogue.listing(here, visitor)],
         "recipes": [one["name"] for one in catalogue.recipes(here, visitor)],
@@ -176,14 +181,22 @@ def _form(
 def _wrong(here: Facility, visitor: Visitor, given: dict[str, str]) -> dict[str, str]:
     """Return field -> what is wrong with it, as sentences to be translated."""
     checks = (
-        ("dataset", given["dataset"] in {one["id"] for one in catalogue.listing(here, visitor)}, N_("Choose a dataset")),
+        (
+            "dataset",
+            given["dataset"] in {one["id"] for one in catalogue.listing(here, visitor)},
+            N_("Choose a dataset"),
+        ),
         ("recipe", _is_recipe(here, given["recipe"]), N_("Choose a feature recipe")),
         ("purpose", given["purpose"] in APPLIED_FOR, N_("Choose a purpose")),
         ("legal_basis", bool(given["legal_basis"]), N_("Name the legal basis")),
         ("ethics", bool(given["ethics"]), N_("Name the ethics approval")),
         ("epsilon", _between(given["epsilon"], 0, 10), N_("Epsilon is a number above 0, at most 10")),
         ("runs", given["runs"].isdecimal() and 1 <= int(given["runs"]) <= 100, N_("The number of runs is 1 to 100")),
-        ("not_after", _is_later(given["not_after"], here.clock().astimezone(ZONE).date()), N_("The last day lies ahead")),
+        (
+            "not_after",
+            _is_later(given["not_after"], here.clock().astimezone(ZONE).date()),
+            N_("The last day lies ahead"),
+        ),
     )
     return {name: sentence for name, holds, sentence in checks if not holds}
 
