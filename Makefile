@@ -1,6 +1,7 @@
 # Two commands matter: `make demo` and `make test`. Both do all the set-up.
 SHELL := /bin/bash
 PYTHON ?= python3
+DIABETES130 ?= ../shared/corpora/train-diabetes130
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.lock-installed
@@ -48,7 +49,7 @@ docs: $(STAMP)  ## Write the generated pages again
 	$(BIN)/python tools/generated.py
 
 bench: $(STAMP)  ## Measure: utility on real data, as printed in docs/benchmarks.md
-	$(BIN)/python bench/diabetes130.py
+	$(BIN)/python bench/diabetes130.py $(DIABETES130)
 
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* node_modules build dist

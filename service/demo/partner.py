@@ -8,7 +8,7 @@ import venv
 from pathlib import Path
 
 from policies.errors import MedtrainError
-from service.demo.scenes import MODEL, Scene
+from service.demo.scenes import Scene
 
 CLIENT = Path(__file__).resolve().parents[2] / "client"
 ABSENT = ("policies", "deid", "datasets", "training_sandbox", "service")
@@ -30,7 +30,7 @@ def pack(folder: Path, scene: Scene, features: int) -> Path:
     if (out / "pack.json").is_file():
         return out
     python = environment(folder / "environment")
-    (folder / "my_models.py").write_text(MODEL.format(features=features, hidden=scene.hidden), "utf-8")
+    (folder / "my_models.py").write_text(scene.module(features), "utf-8")
     command = ["pack", "my_models:make_model", "--input", f"float32[1,{features}]", str(out)]
     made = subprocess.run(  # noqa: S603  # the partner's interpreter, arguments of our own
         [python, "-c", "import sys; from medtrain_client.main import main; sys.exit(main())", *command],

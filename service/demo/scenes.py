@@ -14,8 +14,10 @@ from torch import nn
 
 
 def make_model() -> nn.Module:
-    return nn.Sequential(nn.Linear({features}, {hidden}), nn.Tanh(), nn.Linear({hidden}, 2))
+    return {module}
 '''
+HIDDEN = "nn.Sequential(nn.Linear({features}, {hidden}), nn.Tanh(), nn.Linear({hidden}, 2))"
+LINEAR = "nn.Linear({features}, 2)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Scene:
         dataset, mapping, recipe: Names.
         patients: How many to draw for the bundled network; 0 where records are given.
         declared_patients: The public upper bound that the owner declares.
-        hidden: Width of the partner's model.
+        hidden: Width of the partner's model; 0 is a linear one.
         training: What the partner chooses about training.
     """
 
@@ -37,6 +39,11 @@ class Scene:
     declared_patients: int
     hidden: int
     training: dict[str, Any] = field(default_factory=dict)
+
+    def module(self, features: int) -> str:
+        """Return the source of the partner's module for so many features."""
+        model = (HIDDEN if self.hidden else LINEAR).format(features=features, hidden=self.hidden)
+        return MODEL.format(module=model)
 
 
 FULL = Scene(
@@ -73,12 +80,12 @@ READMISSION = Scene(
     recipe="diabetes130-readmission",
     patients=0,
     declared_patients=4300,
-    hidden=8,
+    hidden=0,
     training={
-        "steps": 200,
-        "sampling_rate": 0.5,
-        "clip": 0.5,
-        "optimiser": {"name": "sgd", "learning_rate": 1.0, "momentum": 0.9, "average": 0.5},
+        "steps": 80,
+        "sampling_rate": 1.0,
+        "clip": 2.0,
+        "optimiser": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "average": 0.5},
     },
 )
 

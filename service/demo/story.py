@@ -147,7 +147,8 @@ def permit_for(
     people: Mapping[str, Connection], scene: Scene, epsilon: str, facility: Facility, say: Say
 ) -> dict[str, Any]:
     """Return the partner's permit, applied for and approved by two people."""
-    lin = people["partner-lin"]
+    lin, stage = people["partner-lin"], facility.settings.home / "demo" / scene.dataset
+    ends = _once(stage / "permit-ends", lambda: stamp(facility.clock() + LIFETIME).encode()).decode()
     body = {
         "dataset": scene.dataset,
         "recipe": scene.recipe,
@@ -157,7 +158,7 @@ def permit_for(
         "epsilon": epsilon,
         "delta": "0.00001",
         "runs": 1,
-        "not_after": stamp(facility.clock() + LIFETIME),
+        "not_after": ends,
     }
     permit: dict[str, Any] = lin.post("/permits", body, key=f"demo-{scene.dataset}-{epsilon}")
     path = f"/permits/{permit['id']}"

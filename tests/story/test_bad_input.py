@@ -106,7 +106,7 @@ def test_an_undeclared_gbk_file_is_read(played_on_sqlite: Any, records: Path) ->
 
 
 def test_a_broken_hl7_segment_is_quarantined_with_its_position(played_on_sqlite: Any, records: Path) -> None:
-    path = sorted((records / "hospital_b" / "hl7").glob("*.hl7"))[0]
+    path = min((records / "hospital_b" / "hl7").glob("*.hl7"))
     path.write_bytes(b"MSH|^~\\&|broken\rP\x00D|||")
     found = outcome(played_on_sqlite, submit(played_on_sqlite, records, "brokenhl7"))
     assert found["state"] == "needs-review"

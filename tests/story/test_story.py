@@ -28,7 +28,8 @@ def permit_of(
     ends = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
     asked = one.medtrain(
         "permit", "request", "--dataset", "demo-network-fast", "--recipe", "demo-diabetes", "--purpose", "DUO:0000042",
-        "--legal-basis", "test", "--ethics", "e-1", "--epsilon", epsilon, "--not-after", ends, "--json", who="partner-lin",
+        "--legal-basis", "test", "--ethics", "e-1", "--epsilon", epsilon, "--not-after", ends, "--json",
+        who="partner-lin",
     )  # fmt: skip
     assert asked.returncode == 0, asked.stderr
     permit = json.loads(asked.stdout)
