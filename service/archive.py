@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from policies.errors import BadArchive
 
 CHUNK = 1 << 20
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""The methods that are unpacked chunk by chunk; the others give a whole block, however large, before it is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def _check_names(entries: list[zipfile.ZipInfo], limit: Limits) -> None:
             raise BadArchive(f"file {number} of the archive is not a plain file")
         if entry.flag_bits & 1:
             raise BadArchive(f"file {number} of the archive is encrypted")
+        if entry.compress_type not in METHODS:
+            raise BadArchive(f"file {number} of the archive is packed by another method than deflate")
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int, ratio: int) -> bytes:
