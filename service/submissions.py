@@ -50,6 +50,7 @@ def create(facility: Facility, person: Person, request: Mapping[str, Any], key: 
         document = {
             "dataset": dataset,
             "data_class": data_class,
+            "declared_patients": declared,
             "mapping": str(request["mapping"]),
             "mapping_name": mapping.name,
             "mapping_digest": mapping.sha256,
@@ -79,7 +80,7 @@ def upload(facility: Facility, person: Person, submission: str, archive: bytes, 
     """Return the submission, its records encrypted in the vault. The archive is unpacked within limits first.
 
     Raises:
-        Refused, BadArchive, BadInput, IllegalTransition: naming the rule.
+        Refused, BadArchive, BadInput, Conflict, IllegalTransition: naming the rule.
     """
     row = _row(facility, submission)
     with act(facility, person, Action.SUBMISSION_UPLOAD, resource_of(row)) as this:
@@ -88,7 +89,9 @@ def upload(facility: Facility, person: Person, submission: str, archive: bytes, 
         if hashlib.sha256(archive).hexdigest() != sha256.lower():
             raise BadInput("the upload does not have the announced SHA-256: send it again")
         files = unpack(archive)
-        if _upload_row(facility, submission) is not None:
+        if (held := _upload_row(facility, submission)) is not None:
+            if facility.vault.get(Blob(**held.document)) != archive:
+                raise Conflict("this submission holds another archive: reject it and begin a new one")
             return shape(row)
         blob = facility.vault.put(archive, f"submission/{submission}/archive", this.entry(stage="keys"))
         with unit_of_work(facility.database, facility.clock) as work:
@@ -271,6 +274,8 @@ def _register_dataset(work: Work, this: Act, dataset: str, data_class: str, decl
         work.session.flush()
     elif (known.org, known.data_class) != (this.person.org, data_class):
         raise Conflict("the dataset belongs to another organisation, or is of another data class")
+    elif declared > known.document["declared_patients"]:
+        known.document = {**known.document, "declared_patients": declared}
 
 
 def _same(row: SubmissionRow, person: Person, document: dict[str, Any]) -> dict[str, Any]:
