@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -13,7 +14,7 @@ from datasets import permits as rules
 from datasets.permits import Permit
 from policies.access import Action, Kind, Resource
 from policies.entry import commitment
-from policies.errors import Misuse, NotFound
+from policies.errors import Conflict, Misuse, NotFound
 from policies.people import Person
 from policies.states import PermitState
 from service.acts import act, seen, system_entry
@@ -30,7 +31,7 @@ def create(facility: Facility, person: Person, request: Mapping[str, Any], key: 
             (decimal text), ``runs``, ``not_after`` (ISO 8601 with a time zone).
 
     Raises:
-        Refused, Misuse, NotFound: naming the rule.
+        Refused, Misuse, NotFound, Conflict: naming the rule.
     """
     made = _name(person, key)
     resource = Resource(Kind.PERMIT, made, org=person.org, author=person.id, state="draft")
@@ -55,6 +56,9 @@ def create(facility: Facility, person: Person, request: Mapping[str, Any], key: 
             author=person.id,
         )
         if (known := _known(facility, made)) is not None:
+            asked = replace(permit, not_before=known.not_before, approvals=known.approvals, state=known.state)
+            if asked != known:
+                raise Conflict("this idempotency key belongs to another application")
             return known.as_dict()
         facility.permits.put(permit, this.entry(dataset=permit.dataset, recipe=permit.recipes[0], runs=permit.runs))
     return permit.as_dict()
@@ -115,7 +119,7 @@ def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
 
 
 def in_force(facility: Facility, permit_id: str) -> Permit:
-    """Return the permit; one whose last moment has passed is marked as expired first.
+    """Return the permit; one whose last moment has passed is marked as expired first, an approved one as active.
 
     Raises:
         NotFound: there is none of that id.
@@ -124,7 +128,7 @@ def in_force(facility: Facility, permit_id: str) -> Permit:
     if permit.state in (PermitState.ACTIVE, PermitState.APPROVED) and facility.clock() >= permit.not_after:
         permit = rules.step(permit, PermitState.EXPIRED)
         facility.permits.put(permit, system_entry(facility, "permit.expire", "permit", permit_id, permit=permit_id))
-    return permit
+    return _activate(facility, permit)
 
 
 def resource_of(permit: Permit) -> Resource:
