@@ -5,6 +5,7 @@ Everything that is hashed or signed goes through here.
 
 import hashlib
 import json
+import math
 from typing import Any
 
 import rfc8785
@@ -41,8 +42,8 @@ def strict_json(raw: bytes) -> Any:
     policies.errors.Tampered: not strict JSON: duplicate key
     """
     try:
-        return json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse)
-    except (RecursionError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+        return json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    except (RecursionError, ValueError) as problem:  # broken text, or a number of thousands of digits
         raise Tampered(f"not strict JSON: {type(problem).__name__}") from None
 
 
@@ -51,6 +52,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise Tampered("not strict JSON: duplicate key")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise Tampered("not strict JSON: a number too large")
+    return number
 
 
 def _refuse(word: str) -> Any:
