@@ -7,7 +7,7 @@
 import re
 from collections.abc import Iterator
 
-from deid.detect import cues_english
+from deid.detect import cues_english, framed
 from deid.detect.cue_words import (
     ALSO_GIVEN,
     BESIDE,
@@ -97,6 +97,8 @@ def _chinese(text: str) -> Iterator[Span]:
             yield _span(hint.end(), end, 0.8)
             yield from _more(text, end)
             at = end
+    for start, end in framed.find(text):
+        yield _span(start, end, 0.85)
     yield from _titled(text)
     yield from _patterned(text)
     yield from _bare(text)
@@ -187,9 +189,10 @@ def name_end(text: str, at: int, *, need: float, colon: bool = False, named: boo
 
 
 def _blocked(word: str) -> bool:
+    known = word[0] in COMMON and word[0] not in WORDLIKE and word[:2] not in NOT_NAMES
     return (
         FIELD_WORD.match(word) is not None
-        or _DEPARTMENT.search(word) is not None
+        or (not known and _DEPARTMENT.search(word) is not None)
         or (word[:2] in NOT_NAMES and word in NOT_NAMES)
     )
 
@@ -200,6 +203,7 @@ def _impossible(text: str, at: int, end: int, length: int, *, colon: bool) -> bo
         return True
     if name in NOT_NAMES or (
         not colon
+        and length == 1
         and (text[at : at + 2] in NOT_NAMES or text[at : at + 3] in NOT_NAMES or text[at : at + 4] in NOT_NAMES)
     ):
         return True
