@@ -177,12 +177,15 @@ def decimal(text: Any, what: str) -> Decimal:
     """Return a decimal number.
 
     Raises:
-        Misuse: it is none.
+        Misuse: it is none, or not finite.
     """
     try:
-        return Decimal(str(text))
+        found = Decimal(str(text))
     except InvalidOperation:
         raise Misuse(f"{what} is a decimal number") from None
+    if not found.is_finite():
+        raise Misuse(f"{what} is a finite decimal number")
+    return found
 
 
 def _moment(text: Any) -> datetime:

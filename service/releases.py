@@ -3,10 +3,11 @@
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from policies.access import Action, Kind, Resource
 from policies.entry import stamp
-from policies.errors import NotFound, SeparationOfDuty
+from policies.errors import Conflict, NotFound, SeparationOfDuty
 from policies.people import Person
 from policies.states import RunState, check_transition
 from policies.thresholds import release_rules
@@ -42,7 +43,7 @@ def approve(facility: Facility, person: Person, run: str) -> dict[str, Any]:
     """Return the release with this person's approval; the last one needed issues the certificate.
 
     Raises:
-        Refused, SeparationOfDuty, IllegalTransition: naming the rule.
+        Refused, SeparationOfDuty, IllegalTransition, Conflict: naming the rule.
     """
     row, held = _rows(facility, run)
     with act(facility, person, Action.RELEASE_APPROVE, resource_of(row), permit=row.permit) as this:
@@ -55,6 +56,9 @@ def approve(facility: Facility, person: Person, run: str) -> dict[str, Any]:
         complete = len(approvals) >= release_rules().approvals
         outcome = execution.examined(facility, row, held.document) if complete else None
         with unit_of_work(facility.database, facility.clock) as work:
+            work.session.get_one(RunRow, run, with_for_update=True)
+            if _approvals_in(work.session, run) != before:
+                raise Conflict("another approval came at the same moment: look at the release and approve again")
             work.session.add(ApprovalRow(kind=KIND, object=run, person=person.id, verdict="approve", at=mine.at))
             work.add(this.entry(approvals=len(approvals), model=held.digest))
             if outcome is not None:
@@ -161,6 +165,10 @@ def _rows(facility: Facility, run: str) -> tuple[RunRow, ReleaseRow]:
 
 
 def _approvals(facility: Facility, run: str) -> tuple[Approval, ...]:
-    query = sa.select(ApprovalRow).where(ApprovalRow.kind == KIND, ApprovalRow.object == run).order_by(ApprovalRow.at)
     with reading(facility.database) as session:
-        return tuple(Approval(row.person, row.at) for row in session.scalars(query))
+        return _approvals_in(session, run)
+
+
+def _approvals_in(session: Session, run: str) -> tuple[Approval, ...]:
+    query = sa.select(ApprovalRow).where(ApprovalRow.kind == KIND, ApprovalRow.object == run).order_by(ApprovalRow.at)
+    return tuple(Approval(row.person, row.at) for row in session.scalars(query))

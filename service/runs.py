@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from datasets import ledger
 from datasets import permits as permit_rules
@@ -15,7 +16,7 @@ from datasets.ledger import Charge, Event
 from datasets.permits import Permit, Request, Usage
 from policies.access import Action, Kind, Resource
 from policies.entry import stamp
-from policies.errors import NotFound, Refused
+from policies.errors import Conflict, NotFound, Refused
 from policies.people import Person
 from policies.states import RunState, VersionState
 from policies.thresholds import budget, release_rules
@@ -24,9 +25,12 @@ from service.acts import act, seen
 from service.database import reading, unit_of_work
 from service.facility import Facility
 from service.models import DatasetRow, ReleaseRow, RunRow, VersionRow
+from service.repositories.charges import LEDGER
+from service.repositories.place import take_turns
 from service.training import Choice, parts_of, recipe_task
 
 DEAD = (RunState.REFUSED, RunState.CANCELLED)
+TURNS = 0x72756E73  # any fixed number: runs that begin take turns, so that two never use the last of a permit
 
 
 def submit(
@@ -40,7 +44,7 @@ def submit(
 
     Raises:
         Refused: permit, budget, roles or model; with the finer code of the reason.
-        Misuse, NotFound: naming what is wrong.
+        Misuse, NotFound, Conflict: naming what is wrong.
     """
     from training_sandbox.graph.check import preflight
     from training_sandbox.graph.reader import check_weights, read_graph
@@ -56,13 +60,17 @@ def submit(
         not_before=stamp(permit.not_before),
         not_after=stamp(permit.not_after),
     ) as this:
-        if (known := _get(facility, made)) is not None:
-            return shape(known)
         epsilon = permits.decimal(spec["epsilon"], "epsilon")
+        choice = Choice.of(spec.get("training") or {})
+        hashes = {"graph": hashlib.sha256(graph).hexdigest(), "init": hashlib.sha256(init).hexdigest()}
+        if (known := _get(facility, made)) is not None:
+            asked = {"epsilon": str(epsilon), "training": choice.as_dict(), **hashes}
+            if known.permit != permit.id or any(known.document[name] != asked[name] for name in asked):
+                raise Conflict("this idempotency key belongs to another run")
+            return shape(known)
         number, dataset = _version(facility, permit)
         request = Request(permit.dataset, number, permit.recipes[0], epsilon, permit.delta / permit.runs)
         permit_rules.check_can_start_run(person, permit, request, usage(facility, permit.id), facility.clock())
-        choice = Choice.of(spec.get("training") or {})
         parsed = read_graph(graph)
         check_weights(parsed, init)
         recipe = facility.recipe(permit.recipes[0])
@@ -74,7 +82,6 @@ def submit(
         train, holdout = parts_of(facility, permit.dataset, number)
         evaluation = choice.evaluation
         charges = charges_of(made, plan, evaluation, train, holdout)
-        hashes = {"graph": hashlib.sha256(graph).hexdigest(), "init": hashlib.sha256(init).hexdigest()}
         document = {
             "dataset": permit.dataset,
             "version": number,
@@ -88,9 +95,6 @@ def submit(
             "data_class": dataset.data_class,
             **hashes,
         }
-        facility.charges.reserve(
-            charges, this.entry(run=made, epsilon=str(epsilon), charges=tuple(c.id for c in charges), plan=plan.digest)
-        )
         blobs = {
             "graph_blob": facility.vault.put(graph, f"run/{made}/graph", this.entry(run=made, graph=hashes["graph"])),
             "init_blob": facility.vault.put(init, f"run/{made}/init", this.entry(run=made, init=hashes["init"])),
@@ -98,20 +102,32 @@ def submit(
                 execution.fresh_keys(), f"run/{made}/keys", this.entry(run=made, stage="keys")
             ),
         }
-        with unit_of_work(facility.database, facility.clock) as work:
-            row = RunRow(
-                id=made,
-                permit=permit.id,
-                org=person.org,
-                author=person.id,
-                extract=None,
-                state=RunState.QUEUED,
-                created_at=stamp(facility.clock()),
-                document={**document, **{name: asdict(blob) for name, blob in blobs.items()}},
-            )
-            work.session.add(row)
-            work.add(this.entry(run=made, stage="queued"))
-            return shape(row)
+        row = RunRow(
+            id=made,
+            permit=permit.id,
+            org=person.org,
+            author=person.id,
+            extract=None,
+            state=RunState.QUEUED,
+            created_at=stamp(facility.clock()),
+            document={**document, **{name: asdict(blob) for name, blob in blobs.items()}},
+        )
+        try:
+            with unit_of_work(facility.database, facility.clock) as work:
+                take_turns(work.session, TURNS)
+                used = _usage(work.session, permit.id)
+                permit_rules.check_can_start_run(person, permit, request, used, facility.clock())
+                names = tuple(charge.id for charge in charges)
+                facility.charges_in(work).reserve(
+                    charges, this.entry(run=made, epsilon=str(epsilon), charges=names, plan=plan.digest)
+                )
+                work.session.add(row)
+                work.add(this.entry(run=made, stage="queued"))
+        except Refused:
+            for blob in blobs.values():
+                facility.vault.shred(blob, this.entry(run=made, stage="shred"))
+            raise
+        return shape(row)
 
 
 def charges_of(run: str, plan: Any, evaluation: Any, train: frozenset[str], holdout: frozenset[str]) -> list[Charge]:
@@ -128,7 +144,11 @@ def charges_of(run: str, plan: Any, evaluation: Any, train: frozenset[str], hold
 def usage(facility: Facility, permit: str) -> Usage:
     """Return what the runs of a permit have used; those refused or cancelled before they saw data do not count."""
     with reading(facility.database) as session:
-        rows = session.scalars(sa.select(RunRow).where(RunRow.permit == permit)).all()
+        return _usage(session, permit)
+
+
+def _usage(session: Session, permit: str) -> Usage:
+    rows = session.scalars(sa.select(RunRow).where(RunRow.permit == permit)).all()
     counted = [row for row in rows if row.state not in DEAD]
     return Usage(
         runs=len(counted),
@@ -146,12 +166,12 @@ def cancel(facility: Facility, person: Person, run: str) -> dict[str, Any]:
     row = get(facility, run)
     with act(facility, person, Action.RUN_CANCEL, resource_of(row), permit=row.permit) as this:
         with unit_of_work(facility.database, facility.clock) as work:
-            live = work.session.get_one(RunRow, run)
-            unseen = live.state in (RunState.QUEUED, RunState.PREPARING)
+            take_turns(work.session, LEDGER)  # before the row is locked, as in the job that spends
+            live = work.session.get_one(RunRow, run, with_for_update=True)
+            if live.state in (RunState.QUEUED, RunState.PREPARING):
+                facility.charges_in(work).void(run, this.entry(stage="void"))
             live.state = RunState.CANCELLED
             work.add(this.entry())
-        if unseen:
-            facility.charges.void(run, this.entry(stage="void"))
     return shape(live)
 
 

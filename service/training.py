@@ -39,6 +39,10 @@ class Choice:
     optimiser: Optimiser = field(default_factory=Optimiser)
     evaluation: Evaluation = field(default_factory=Evaluation)
 
+    def __post_init__(self) -> None:
+        if type(self.steps) is not int or not {type(self.sampling_rate), type(self.clip)} <= {int, float}:
+            raise Misuse("steps is a whole number; sampling_rate and clip are numbers")
+
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Choice":
         """Return the choice that JSON names.
@@ -46,6 +50,8 @@ class Choice:
         Raises:
             Misuse: a name is not known, or a value is out of range.
         """
+        if not isinstance(given, Mapping):
+            raise Misuse("the training settings are a JSON object")
         try:
             nested = {
                 "optimiser": Optimiser(**given.get("optimiser", {})),
