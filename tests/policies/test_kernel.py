@@ -47,7 +47,9 @@ def test_strict_json_reads_back_what_canonical_wrote(value: object) -> None:
     assert strict_json(canonical(value)) == value
 
 
-@pytest.mark.parametrize("text", [b'{"a":1,"a":1}', b"NaN", b"-Infinity", b"{", b"\xff", b"[" * 200_000, b"1e999", b"1" * 5000])
+@pytest.mark.parametrize(
+    "text", [b'{"a":1,"a":1}', b"NaN", b"-Infinity", b"{", b"\xff", b"[" * 200_000, b"1e999", b"1" * 5000]
+)
 def test_strict_json_refuses_what_is_not_json(text: bytes) -> None:
     with pytest.raises(Tampered, match="not strict JSON"):
         strict_json(text)
