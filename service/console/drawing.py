@@ -54,11 +54,6 @@ def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) 
     )
 
 
-def says(request: Request, text: str) -> str:
-    """Return a sentence in the visitor's language."""
-    return languages.catalogue(languages.language_of(request)).gettext(text)
-
-
 @cache
 def environment(language: str) -> Environment:
     """Return the templates of one language; a name that a page does not give is an error, not an empty place."""

@@ -27,23 +27,7 @@ def get_home(request: Request, here: Here, visitor: Visitor) -> Response:
 
 def waiting(facility: Facility, person: Person) -> list[dict[str, Any]]:
     """Return what this person can decide now: the same rule says so that guards the decision."""
-    tasks = []
-    for one in submissions.listing(facility, person):
-        if one["state"] == "needs-review" and allowed(facility, person, Action.SUBMISSION_ACCEPT, one):
-            tasks.append(_task(N_("Review a submission"), f"/submissions/{one['id']}", one))
-    for one in permits.listing(facility, person):
-        permit = {**one, "org": one["holder_org"]}
-        if one["state"] == "submitted" and person.id not in one["approvals"]:
-            if allowed(facility, person, Action.PERMIT_APPROVE, permit):
-                tasks.append(_task(N_("Decide on an application"), f"/permits/{one['id']}", permit))
-        elif one["state"] == "draft" and allowed(facility, person, Action.PERMIT_SUBMIT, permit):
-            tasks.append(_task(N_("Hand in an application"), f"/permits/{one['id']}", permit))
-    for one in releases.listing(facility, person):
-        open_ = one["state"] == "awaiting-release" and person.id not in one["approvals"]
-        author = runs.get(facility, one["run"]).author
-        if open_ and allowed(facility, person, Action.RELEASE_APPROVE, {**one, "id": one["run"], "author": author}):
-            tasks.append(_task(N_("Decide on a release"), f"/releases/{one['run']}", {**one, "id": one["run"]}))
-    return tasks
+    return [*_submissions(facility, person), *_permits(facility, person), *_releases(facility, person)]
 
 
 def going_on(facility: Facility, person: Person) -> dict[str, Any]:
@@ -55,6 +39,40 @@ def going_on(facility: Facility, person: Person) -> dict[str, Any]:
         "permits": [{**one, "used": runs.usage(facility, one["id"])} for one in mine],
         "datasets": len(catalogue.listing(facility, person)),
     }
+
+
+def _submissions(facility: Facility, person: Person) -> list[dict[str, Any]]:
+    return [
+        _task(N_("Review a submission"), f"/submissions/{one['id']}", one)
+        for one in submissions.listing(facility, person)
+        if one["state"] == "needs-review" and allowed(facility, person, Action.SUBMISSION_ACCEPT, one)
+    ]
+
+
+def _permits(facility: Facility, person: Person) -> list[dict[str, Any]]:
+    steps = {
+        "draft": (Action.PERMIT_SUBMIT, N_("Hand in an application")),
+        "submitted": (Action.PERMIT_APPROVE, N_("Decide on an application")),
+    }
+    found = [{**one, "org": one["holder_org"]} for one in permits.listing(facility, person) if one["state"] in steps]
+    return [
+        _task(steps[one["state"]][1], f"/permits/{one['id']}", one)
+        for one in found
+        if person.id not in one["approvals"] and allowed(facility, person, steps[one["state"]][0], one)
+    ]
+
+
+def _releases(facility: Facility, person: Person) -> list[dict[str, Any]]:
+    found = [
+        {**one, "id": one["run"], "author": runs.get(facility, one["run"]).author}
+        for one in releases.listing(facility, person)
+        if one["state"] == "awaiting-release" and person.id not in one["approvals"]
+    ]
+    return [
+        _task(N_("Decide on a release"), f"/releases/{one['id']}", one)
+        for one in found
+        if allowed(facility, person, Action.RELEASE_APPROVE, one)
+    ]
 
 
 def _task(title: str, href: str, one: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def get_release(request: Request, here: Here, visitor: Visitor, run: str) -> Res
 def get_approval(request: Request, here: Here, visitor: Visitor, run: str) -> Response:
     """Ask once more before approving."""
     return page(
-        request, "confirm.html", title=N_("Approve this release"), one=_one(here, visitor, run), back=f"/releases/{run}",
+        request, "confirm.html", title=N_("Approve this release"), one=_one(here, visitor, run),
+        back=f"/releases/{run}",
         sentence=N_("With the last approval needed the certificate is signed and the partner may fetch the model."),
         reason=False, dangerous=False,
     )  # fmt: skip
