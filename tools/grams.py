@@ -2,9 +2,9 @@
 
     python tools/grams.py CORPORA
 
-CORPORA holds ``in-cn-dialogue`` (Toyhom/Chinese-medical-dialogue-data, MIT), questions and answers without names. What comes
-often there is a word or the seam of two, and so no name: 平常, not 单平. First line: pairs, second line: triples that
-begin with a surname.
+CORPORA holds ``in-cn-dialogue`` (Toyhom/Chinese-medical-dialogue-data, MIT), questions and answers without names. What
+comes often there is a word or the seam of two, and so no name: 平常, not 单平. First line: pairs, second line: triples
+that begin with a surname.
 """
 
 import re

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from deid.detect import addresses_english, windows
 from deid.detect.divisions import Place, places
 from deid.detect.grams import pairs
+from deid.detect.lexicon import listed
 from deid.detect.span import Span
 
 NAME = "addresses"
@@ -73,7 +74,7 @@ _CROSSING = re.compile(
     rf"({_H}{{2,5}}?(?:路|大道|公路|街)(?:[与和近、/靠]){_H}{{2,5}}?(?:路|大道|公路|街)(?:路口|交叉口|交界处|口)?)"
 )
 _STATION = re.compile(
-    rf"({_H}{{2,6}}(?:火车站|高铁站|汽车站|客运站|地铁站|公交站|码头|国际机场|机场|收费站|服务区|菜市场|农贸市场|批发市场|体育场|体育馆|植物园|动物园|游乐园|度假村|古镇|步行街|风景区|寺|公园|大桥)(?!医)|(?<=在)人民广场|外滩(?!医)|陆家嘴(?!医)|徐家汇(?!医)|五角场(?!医)|静安寺(?!医))"
+    rf"({_H}{{2,6}}(?:火车站|高铁站|汽车站|客运站|地铁站|公交站|码头|国际机场|机场|收费站|服务区|菜市场|农贸市场|批发市场|体育场|体育馆|植物园|动物园|游乐园|度假村|古镇|步行街|风景区|寺|公园|大桥)(?!医)(?:[0-9一二三四五六]{{1,2}}号(?:口|门|出口)|出口|[东南西北]门)?|(?<=在)人民广场|外滩(?!医)|陆家嘴(?!医)|徐家汇(?!医)|五角场(?!医)|静安寺(?!医))"
 )
 _LINE = re.compile(rf"(?:地铁|轨道交通|轻轨)[0-9一二三四五六七八九十]{{1,3}}号线(?:{_H}{{2,6}}站)?")
 _POSTCODE = re.compile(r"(?:邮编|邮政编码|邮码|邮政)[ :为是]{0,3}([0-9]{6})(?![0-9])")
@@ -165,8 +166,8 @@ _HOUSE_RE = re.compile(r"[0-9]")
 
 # Before a place name that is no ordinary word.
 _NEAR = re.compile(r"(?:[在从到去回来至赴往(]|住|位于|来自)$")
-_NOT_NEAR = frozenset(
-    "新华 合作 公安 建设 中兴 同德 城中 香港 澳门 和平 东方 红旗 胜利 解放 朝阳 光明 新兴 开发 长安 海港 高新 经开 东区 西区 南区 北区 中区 城关 城区 矿区".split()
+_NOT_NEAR = listed(
+    "新华 合作 公安 建设 中兴 同德 城中 香港 澳门 和平 东方 红旗 胜利 解放 朝阳 光明 新兴 开发 长安 海港 高新 经开 东区 西区 南区 北区 中区 城关 城区 矿区"
 )
 
 

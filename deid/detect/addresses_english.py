@@ -28,9 +28,9 @@ _WORD = r"[A-Z][A-Za-z'-]*(?:(?<=\bSt)\.)?"
 _UNIT = r"(?:,? ?(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Building|Bldg|Flat|Lot|#)\.?(?: ?#| no\.?)? ?[0-9A-Z][0-9A-Za-z-]{0,5})"
 _CITY = rf"(?:,? ?\n?{_WORD}(?: {_WORD}){{0,2}},? (?:{_STATES}|{_STATE_NAMES})\b)"
 _ZIP = r"(?:,? ?[0-9]{5}(?:-[0-9]{4})?\b)"
-_UK_POST = r"[A-Z]{1,2}[0-9][0-9A-Z]? ?[0-9][ABD-HJLNP-UW-Z]{2}"
+_UK_POST = r"(?!DT|GY|CT|MR|TV|IV|VI|XI|MG|ML)[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][ABD-HJLNP-UW-Z]{2}"
 _STREET = re.compile(
-    rf"\b[0-9]{{1,6}}[A-Z]?(?:-[0-9]+)?,? (?:[NSEW]\.? |North |South |East |West )?(?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}\b\.?(?: [NSEW]{{1,2}}\b)?{_UNIT}?{_CITY}?{_ZIP}?(?:(?:,? {_WORD}){{0,3}},? {_UK_POST}\b)?"
+    rf"\b[0-9]{{1,6}}[A-Za-z]?(?:-[0-9]+)?,? (?:[NSEW]\.? |North |South |East |West )?(?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)|of|the|de|la) ){{1,4}}{_TYPE}\b\.?(?: [NSEW]{{1,2}}\b)?{_UNIT}?{_CITY}?{_ZIP}?(?:(?:,? {_WORD}){{0,3}},? {_UK_POST}\b)?"
 )
 _NUMBERED = re.compile(
     rf"\b[0-9]{{1,6}} (?:[NSEW]\.? )?[0-9]{{1,3}}(?:st|nd|rd|th) {_TYPE}\b\.?{_UNIT}?{_CITY}?{_ZIP}?"
@@ -43,6 +43,7 @@ _APARTMENT = re.compile(r"\b(?:Apt|Apartment|Flat|Suite|Rm|Room)\.? ?#? ?[0-9]{1
 _CITY_STATE = re.compile(
     rf"\b{_WORD}(?: {_WORD}){{0,2}}, (?:(?:{_STATES})\b(?: [0-9]{{5}}(?:-[0-9]{{4}})?)?|(?:{_STATE_NAMES})\b(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?)"
 )
+_HYPHENED = re.compile(r"\b[A-Z][a-z]+-(?:on|upon|le|in|by|under|next)-(?:the-)?[A-Z][a-z]+\b")
 _HIGHWAY = re.compile(
     r"\b(?:I-[0-9]{1,3}|(?:US|State|County|Rural) (?:Route|Highway|Road) [0-9]{1,3}|Route [0-9]{1,3}|Highway [0-9]{1,3})(?: (?:near|at) exit [0-9]{1,3})?\b"
 )
@@ -85,6 +86,7 @@ def find(text: str, source: str) -> Iterator[Span]:
         (_NUMBERED, "ADDRESS", 0.9),
         (_BOX, "ADDRESS", 0.9),
         (_BARE_STREET, "ADDRESS", 0.7),
+        (_HYPHENED, "REGION", 0.7),
         (_HIGHWAY, "ADDRESS", 0.7),
         (_APARTMENT, "ADDRESS", 0.6),
         (_CITY_STATE, "REGION", 0.8),

@@ -16,7 +16,7 @@ _SPOKEN = re.compile(
     r"(?:九十[一二三四五六七八九多来]?|一百(?:[一二三]?十[一二三四五六七八九]?|零[一二三四五六七八九])?|百)(?:周岁|虚岁|岁)|九旬|年九十[一二三四五六七八九]?"
 )
 _SAID = re.compile(
-    "(?:我|今年|都|快|虚岁|周岁|已经|已|才|有|他|她|老人)(九十[一二三四五六七八九]?|9[0-9])(?=[,。啦了喽咯多、!?]|$)"
+    "(?:我|今年|都|快|虚岁|周岁|已经|已|才|有|他|她|老人)(九十有?[一二三四五六七八九]|9[0-9])(?=[,。啦了喽咯多、!?]|$)"
 )
 _FIELD = re.compile(r"(?:年龄|[Aa]ge|AGE|享年|终年)[ :为是]{0,3}([19](?:(?<=9)[0-9]|(?<=1)[0-4][0-9]))(?![0-9.])")
 _ENGLISH = re.compile(
@@ -24,8 +24,9 @@ _ENGLISH = re.compile(
     r"(?:[ -]?years?(?:[ -]old|[ -]of[ -]age)?\b|[ -]?y[./]?o\.?(?![A-Za-z])|[ -]?yrs?(?:[ -]?old)?\b|[ -]?y/?o?[ /]?[MFmf]?\b| ?[MF]\b)"
     r"|\b(?:ninety|(?:one )?hundred)(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?(?:[ -]and[ -][a-z]+)?[ -]years?[ -]old\b",
 )
+_WORDED = re.compile(r"\b[Aa]ged?:? (ninety(?:-[a-z]+)?|(?:one )?hundred(?: and [a-z]+)?)\b")
 _AGED = re.compile(
-    r"\b(?:aged?|age of|turned|at age) ([19](?:(?<=9)[0-9]|(?<=1)[0-4][0-9]))(?![0-9.%]|-year| ?(?:mm|mg|and over|or over|or older|and older))",
+    r"\b(?:aged?|age of|turned|at age|lived to(?: be)?|died at|dead at) ([19](?:(?<=9)[0-9]|(?<=1)[0-4][0-9]))(?![0-9.%]|-year| ?(?:mm|mg|and over|or over|or older|and older))",
     re.IGNORECASE,
 )
 _HINT = re.compile("9[0-9]|1[0-4][0-9]|九[十旬]|百|[Nn]inety|[Hh]undred")
@@ -43,6 +44,8 @@ def find(text: str) -> Iterator[Span]:
     for match in (*_CHINESE.finditer(text), *_SPOKEN.finditer(text), *_ENGLISH.finditer(text)):
         if _of_a_person(text, match.start(), match.end()):
             yield Span(match.start(), match.end(), "AGE90", 0.9, NAME)
+    for match in _WORDED.finditer(text):
+        yield Span(*match.span(1), "AGE90", 0.8, NAME)
     for match in _SAID.finditer(text):
         yield Span(*match.span(1), "AGE90", 0.7, NAME)
     for match in (*_FIELD.finditer(text), *_AGED.finditer(text)):

@@ -50,6 +50,22 @@ _LIST_GAP = re.compile(r"[、,/;+&和与及 ]{1,2}|\)?\([^()\n]{1,10}\)[、,/; ]
 _OLD = re.compile(
     rf"(?<![长年月衰养最从很较缩大减变弱偏微细稍胆弥短])(?:老|小|阿|大)([{_SURNAME_CLASS}])(?=[,。;、:)!?\n \"”(说讲问来去打的是告吗和跟在给走也就都师你您我啊呀呢他她把被从陪签已因]|家属|$|今|昨|反映|[一-龥]{{0,1}}(?:主诉|代诉))"
 )
+_NICKNAMED = re.compile(rf"[老小阿][{_SURNAME_CLASS}]")
+_ALIAS = re.compile(
+    r"(?:^|[^\u4e00-\u9fff]|患者|孕妇|产妇|教师|叫|来访者|病人|学生|同学|工人)([\u4e00-\u9fff]{2,4}?)\((?:化名|网名|绰号|外号|小名|学名|大名|曾用名|又名|乳名|昵称)"
+)
+_SPOKE = re.compile(rf"(?:医生|护士|大夫|师傅)([{_SURNAME_CLASS}])(?=说|讲|称|问|建议|告诉|交代)")
+_SINGLE = re.compile(rf"(?:患者|病人|男子|女子|死者|伤者)([{_SURNAME_CLASS}])(?=,(?:男|女|约|[0-9]))")
+_HALF_LATIN = re.compile(rf"(?<![A-Za-z])([A-Z][a-z]{{2,}}[{''.join(sorted(COMMON))}])(?=[,。;要说的是 ]|$)")
+_SYLLABLES = re.compile(
+    rf"([{''.join(sorted(FOREIGN))}]{{3,8}})(?=医生|医师|主任|护士|教授|老师|大夫|先生|女士|大叔|大爷|同学)"
+)
+# Given names of peoples that write no surname; whole words of their own.
+_PEOPLES = re.compile(
+    "(?:扎西|卓玛(?!丹)|次仁|旦增|丹增|顿珠|强巴|巴桑|尼玛|达娃|多吉(?!美)|索朗|格桑|央金|白玛|普布|边巴|洛桑|仁青|平措|桑吉|才让|卓嘎|拉姆|旺姆|德吉|措姆|曲珍|梅朵|贡布|益西|加措|罗布(?![麻泊])|阿旺|巴图(?!鲁)|"
+    "乌兰(?![察浩巴木])|呼和(?!浩特)|其其格|娜仁|托娅|苏日娜|格日勒|宝音|朝鲁|那日苏|阿古拉|巴雅尔|萨仁|图雅|布和|敖登|吐尔逊|买买提|麦麦提|古丽|艾力|阿迪力|热依汗|热依扎|帕提|阿卜杜拉|玉素甫|艾尔肯|库尔班|迪丽|木拉提|阿不都|阿依|热合曼|尼瓦尔|木呷|尔古|吉克)"
+    rf"(?:[{''.join(sorted(FOREIGN))}]{{1,3}}(?=[,。;:/ ()医主教护说诉的]|$))?"
+)
 _MASKED = re.compile(
     rf"({_SURNAME})(?:某某|某(?![些种个家处地年月日医省市县区科])|[xX×*]{{1,2}}(?![0-9A-Za-z])|〇〇|[Oo]{{2}}(?![A-Za-z]))(?:[\u4e00-\u9fff](?=[,。;、 )(]))?"
 )
@@ -292,8 +308,9 @@ _SURNAME_TITLES = listed(
 伯 叔 哥 姐 姨 婶 嫂 工 总 爷 老
 """
 )
+_NEVER_FIRST = frozenset("和与及或由过让从对但被向经给在是为于以按同跟")
 _NO_SURNAME = frozenset(
-    "班过但由权年初时母科副原任新老小大两各该本贵我你他她等位名男女的和与及或是为在有前后上下正现代首主总住院室组部区师生护医士员者人长家国外内儿妇骨心神经肿瘤麻醉急诊门一二三四五六七八九十几多全当地来去找请让给对向到从被好多个"
+    "谢过班过但由权年初时母科副原任新老小大两各该本贵我你他她等位名男女的和与及或是为在有前后上下正现代首主总住院室组部区师生护医士员者人长家国外内儿妇骨心神经肿瘤麻醉急诊门一二三四五六七八九十几多全当地来去找请让给对向到从被好多个"
 )
 
 
@@ -309,12 +326,17 @@ def _surname_only(text: str, at: int, title: str) -> Iterator[Span]:
     open_left = (
         (plain and len(title) > 1) or _left_open(text, start) or text[start - 1 : start] in ("老", "小", "阿", "大")
     )
-    unseen = length == 2 or (
-        len(title) > 1
-        and title not in ("老人", "老师", "专家", "同学", "宝宝", "同志", "秘书", "太太")
-        and text[start] not in _NO_SURNAME
-        and text[start - 1 : start + 1] not in pairs()
-        and text[start : start + 2] not in pairs()
+    first = start == 0 or not "\u4e00" <= text[start - 1] <= "\u9fff"
+    unseen = (
+        length == 2
+        or (first and len(title) > 1 and text[start] not in _NEVER_FIRST and text[start : start + 2] not in pairs())
+        or (
+            len(title) > 1
+            and title not in ("老人", "老师", "专家", "同学", "宝宝", "同志", "秘书", "太太")
+            and text[start] not in _NO_SURNAME
+            and text[start - 1 : start + 1] not in pairs()
+            and text[start : start + 2] not in pairs()
+        )
     )
     if not unseen and (not open_left or (rare and text[start] in WORDLIKE)):
         return
@@ -342,6 +364,28 @@ def _patterned(text: str) -> Iterator[Span]:
             )
             and _left_open_word(text, match.start())
         ):
+            yield _span(match.start(), match.end(), 0.7)
+    for match in _NICKNAMED.finditer(text):
+        if (
+            match[0] not in OLD_DENY
+            and match[0] not in pairs()
+            and match[0][1] not in WORDLIKE
+            and match[0] + text[match.end() : match.end() + 1] not in NOT_NAMES
+            and text[match.end() - 1 : match.end() + 1] not in pairs()
+            and text[match.start() - 1 : match.start() + 1] not in pairs()
+        ):
+            yield _span(match.start(), match.end(), 0.6)
+    for match in _ALIAS.finditer(text) if "名" in text or "号" in text else ():
+        yield _span(*match.span(1), 0.7)
+    for match in (
+        *_SPOKE.finditer(text),
+        *_SINGLE.finditer(text),
+        *_HALF_LATIN.finditer(text),
+        *_SYLLABLES.finditer(text),
+    ):
+        yield _span(*match.span(1), 0.7)
+    for match in _PEOPLES.finditer(text):
+        if match[0] not in pairs():
             yield _span(match.start(), match.end(), 0.7)
     for match in windows.found(text, _MASKED, windows.around(text, _MASK_HINT, 3, 4)):
         if "某" not in match[0] and match[1] in WORDLIKE:

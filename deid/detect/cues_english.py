@@ -12,13 +12,13 @@ from deid.detect.names_english import FIRST, LAST, NOT_NAMES, many
 from deid.detect.span import Span
 from deid.detect.words import ENGLISH_EPONYMS
 
-_W = r"(?:(?:Mc|Mac|O'|D'|De|Van|La|Le|Di|Al-|El-)?[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿāăąćčđēěėęīłńňōőřśşšţťūůűźżžơưạ-ỹ]+(?:[-'][A-Z]?[a-zà-öø-ÿ]+)*|[A-Z]{2,}(?:[-'][A-Z]+)?)"
+_W = r"(?:(?:Mc|Mac|O'|D'|De|Van|La|Le|Di|Al-|El-)?[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿāăąćčđēěėęīłńňōőřśşšţťūůűźżžơưạ-ỹ]+(?:[-'][A-Z]?[a-zà-öø-ÿ]+)*|[A-Z]'[A-Z]{2,}|[A-Z]{2,}(?:[-'][A-Z]+)?)"
 _INITIAL = r"[A-Z]\.?"
 _PARTICLE = r"(?:de|da|del|della|van|von|der|den|la|le|bin|ibn|al|el|dos|du|ter|y)"
 _FULL = rf"(?:{_W}|{_INITIAL}(?= ))(?: (?:{_PARTICLE} ){{0,2}}(?:{_W}|{_INITIAL}(?![A-Za-z]))){{0,3}}(?:,? (?:Jr|Sr|II|III|IV)\b\.?)?"
 _TITLE = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Drs|Prof|Professor|Doctor|Nurse|Sister|Rev|Reverend|Father|Pastor|Rabbi|Imam|Officer|Sgt|Sergeant|Detective|Deputy|Capt|Captain|Lt|Col|Judge|Attorney|Madam|Sir|Coach|Principal|Aunt|Uncle|Grandma|Grandpa|Matron|Det|Constable|PC|CRNA|PGY[0-9]?|Pte|Cpl|Private|Corporal|Maj|Major|Gen|Cmdr|Chaplain|Brother|Auntie|Nan|Msgr|Hon|Herr|Frau|Mme|Señora?|Sra|Sr(?=\.))"
 _TITLED = re.compile(
-    rf"\b{_TITLE}\.?(?:/{_TITLE}\.?)? ?({_FULL})(?:(?: and |/| & |, )({_W})(?= (?:saw|and|were|will|agree|have|discussed)))?"
+    rf"\b{_TITLE}\.?(?:/{_TITLE}\.?)? ?((?:{_PARTICLE} ){{0,2}}{_FULL})(?:(?: and |/| & |, )({_W})(?= (?:saw|and|were|will|agree|have|discussed)))?"
 )
 _ROLE = (
     r"patient(?:'s)?(?: name)?|pat[il1]ent(?: name)?|pt(?: name)?|dr|doctor|dtr|fob|proband|pediatrician|paediatrician|counsell?or|genetic counsell?or|reviewer|reporter|advocate|clinician|supervisor|signed|gp|midwife|health visitor|driver|officer|complainant|claimant|tech|pi|crc|name|full name|first name|last name|surname|maiden name|preferred name|subject|client|member name|attending(?: physician| md)?|physician|primary care(?: physician| provider)?|pcp|provider|referring(?: physician| provider| md)?|"
@@ -135,11 +135,18 @@ def find(text: str, source: str) -> Iterator[Span]:
 # An initial and a surname, a name and an initial, a name spoken in small letters, a name with a digit read for a letter.
 _INITIALLED = re.compile(rf"\b[A-Z]\.(?: ?[A-Z]\.)? ?({_W})")
 _BEFORE_INITIAL = re.compile(r"\b([A-Z][a-zà-ÿ]{2,})( [A-Z]\.?)(?=[\s,.;)\"]|$)")
-_SURNAME_INITIAL = re.compile(r"\b([A-Z][a-zà-ÿ]{2,}, [A-Z])\.(?=[\s,;)\"]|$)")
+_SURNAME_INITIAL = re.compile(r"\b([A-Z][a-zà-ÿ]{2,}, [A-Z])\.?(?=[\s,;)\"/]|$)")
 _SMALL = re.compile(
     r"\b(?:[Mm]y name(?:'s| is)|[Nn]ame's|[Tt]his is|[Ii]'?m|[Ii]ts|[Ii]t's|[Cc]all me|[Nn]amed|[Ss]on|[Dd]aughter|[Ww]ife|[Hh]usband) ([a-z]{3,12})(?= [a-z(]|[,.(]|$)"
 )
 _MISREAD = re.compile(r"\b(?:[Pp]at[il1]ent|[Nn]ame|[Dd]r) ?: ?([A-Z][A-Z0-9]{2,} [A-Z0-9]{3,})(?![a-z])")
+_CLOSING = re.compile(
+    r"\b(?:Best|Cheers|Regards|Thanks|Love|Sincerely|Yours|Warmly|Respectfully),?\s+([A-Z][a-z]+(?: [A-Z][a-z]+)?)[ .]*$",
+    re.MULTILINE,
+)
+_CALLED = re.compile(r"\b(?:[Cc]all me|goes by|known as|nicknamed|prefers)[ :]?[\"“]?([A-Z][a-z]+)")
+_PREFIXED = re.compile(r"\b(?:O'|Mc|Mac|D'|Fitz)[A-Z][a-z]{2,}\b")
+_AND = re.compile(r"(?<=[a-z])(?: and | & |/)([A-Z][a-z]{2,})(?=[,.; )]|$)")
 _SPECIES = re.compile(
     "(?:Coli|Aureus|Diff|Difficile|Pylori|Pneumoniae|Aeruginosa|Influenzae|Faecalis|Albicans|Epidermidis|Cloacae|Mirabilis|Marcescens|Jirovecii|Burgdorferi|Elegans)$",
     re.IGNORECASE,
@@ -178,8 +185,30 @@ def _more(text: str, stretches: Sequence[tuple[int, int]], source: str) -> Itera
         if _is_first(match[1]):
             yield Span(*match.span(), "NAME", 0.6, source)
     for match in windows.found(text, _SURNAME_INITIAL, stretches):
-        if match[1].split(",")[0] not in NOT_NAMES and match[1].split(",")[0] not in ENGLISH_EPONYMS:
+        if (
+            (match[0].endswith(".") or _is_first(match[1].split(",")[0]) or match[1].split(",")[0] in LAST)
+            and match[1].split(",")[0] not in NOT_NAMES
+            and match[1].split(",")[0] not in ENGLISH_EPONYMS
+        ):
             yield Span(match.start(), match.end(), "NAME", 0.6, source)
+    for pattern in (_CLOSING, _CALLED):
+        for match in windows.found(text, pattern, stretches):
+            if match[1] not in NOT_NAMES:
+                yield Span(*match.span(1), "NAME", 0.7, source)
+    for match in windows.found(text, _PREFIXED, stretches):
+        if match[0] not in ENGLISH_EPONYMS and not _AFTER.match(text, match.end()):
+            yield Span(*match.span(), "NAME", 0.7, source)
+    for match in windows.found(text, _AND, stretches):
+        before = re.search(r"([A-Z][a-z]{1,})$", text[max(0, match.start() - 16) : match.start()])
+        if (
+            before
+            and before[1] in FIRST - NOT_NAMES
+            and before[1] not in ENGLISH_EPONYMS
+            and match[1] not in NOT_NAMES
+            and match[1] not in ENGLISH_EPONYMS
+            and not _AFTER.match(text, match.end())
+        ):
+            yield Span(*match.span(1), "NAME", 0.6, source)
     for match in windows.found(text, _SMALL, stretches):
         if match[1] in many() or match[1].capitalize() in FIRST - NOT_NAMES:
             yield Span(*match.span(1), "NAME", 0.6, source)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deid.detect import windows
+from deid.detect.lexicon import listed
 from deid.detect.span import Span
 
 NAME = "dates"
@@ -31,7 +32,7 @@ _CAPITAL = "零壹贰叁肆伍陆柒捌玖拾"
 _FESTIVAL = (
     r"(?:大年(?:三十|初[一二三四五六七八九十]|夜)|年三十|年初[一二三四五六七八九十]|除夕夜?|春节|元宵节?|清明节?|端午节?|七夕节?|中元节|中秋节?|重阳节?|"
     r"国庆节?|元旦|劳动节|五一(?:节|长假|假期|期间|小长假|当天)|十一(?:长假|假期|期间|黄金周)|妇女节|儿童节|建军节|教师节|圣诞节?|平安夜|情人节|母亲节|父亲节|感恩节|"
-    r"冬至|夏至|立春|立夏|立秋|立冬|小年夜?|腊八节?|双十一|双11|光棍节|护士节|愚人节|万圣节)"
+    r"七月半|八月半|惊蛰|谷雨|芒种|处暑|白露|霜降|春分|秋分|寒露|大暑|小暑|大寒|小寒|冬至|夏至|立春|立夏|立秋|立冬|小年夜?|腊八节?|双十一|双11|光棍节|护士节|愚人节|万圣节)"
 )
 _PERIOD = r"(?:上旬|中旬|下旬|初|底|末|中|份)"
 _TODAY = r"(?:今|去|前|本|当|同|次|明|翌|昨|大前)年"
@@ -99,6 +100,8 @@ def _short_year(text: str, match: re.Match[str]) -> bool:
 
 def _weekday(text: str, match: re.Match[str]) -> bool:
     before, after = text[max(0, match.start() - 4) : match.start()], text[match.end() : match.end() + 4]
+    if match[0][0] in "上下本这" and not before.endswith(("每", "隔")):
+        return True
     if re.search(r"(?:每|隔|逢|[0-9一二两三四五六七八九十几半数多]|[每第]\s)$", before) and match[0][0] == "周":
         return False
     if _RECURRING_BEFORE.search(before) or re.match(r"(?:次|[0-9]|疗程|岁|个|围|至(?:周|星期)|到周|-|[~、,]周)", after):
@@ -219,10 +222,23 @@ _FORMS = (
         ),
     ),
     _form(
-        rf"(?<![0-9.月/第-])([12]?[0-9]|3[01])[号](?=做|调至|调到|去|来的|来看|到院|挂的|约的|拿|就开始|那天|当天|生的|回来|的预约|的号)",
+        r"(?<![0-9.月/第-])((?:[12]?[0-9]|3[01])号)(?=做|调至|调到|去|来的|来看|到院|挂的|约的|拿|就开始|那天|当天|生的|回来|的预约|的号)",
         "日号",
         0.6,
     ),
+    _form(rf"{_LEFT}{_MONTH} ?月 ?{_DAY} ?[日号]? ?[-~至到、] ?{_DAY} ?[日号]", "月", 0.9),
+    _form(rf"廿[一二三四五六七八九]?年(?:{_CN_MONTH})(?:{_CN_DAY}[日号]?)?", "年", 0.9),
+    _form(
+        r"(?<![个十第])(?:十[一二]?|[一二三四五六七八九])月(?:底|初(?![一二三四五六七八九十])|末|[上中下]旬|中(?=[,。;旬]))",
+        "月",
+        0.7,
+        _not_recurring,
+    ),
+    _form(r"(?:上|本|下|这|当)个?月(?:初|底|末|[上中下]旬)", "月", 0.7),
+    _form(rf"{_LEFT}(?:1[5-9]|2[0-9])([-/.]){_MONTH}\1{_DAY}(?![0-9./-])(?! ?(?:mm|cm|mg|ml))", "-/.", 0.8, None),
+    _form(rf"{_LEFT}({_MONTH}\.{_DAY})(?=[前后](?:抽|来|复|到|完|办|入|去|交|空))", "-/.", 0.6),
+    _form(r"(?<![0-9])(?:19|20)[0-9]{2}-?W[0-5][0-9](?![0-9])", "W", 0.8),
+    _form(r"(?:(?:19|20)[0-9]{2}年)?第?[一二三四]季度(?:[初末底]|中)", "度", 0.7),
     # Chinese numerals and the lunar calendar
     _form(rf"{_CN_YEAR}(?:{_CN_MONTH})(?:{_CN_DAY}[日号]?)?", "年", 0.95),
     _form(
@@ -254,6 +270,15 @@ _FORMS = (
     ),
     _form(rf"(?:上上?个?|下下?个?|本|这个?)?{_WEEKDAY}", "周期拜", 0.7, _weekday),
     # English
+    _form(r"\bQ[1-4] (?:19|20)[0-9]{2}\b", "Q", 0.7),
+    _form(r"(?<=, )[0-3]?[0-9]\.[01]?[0-9]\.[0-9]{2}(?=$|[\s.,;)])", "-/.", 0.7, None, re.MULTILINE),
+    _form(
+        rf"\b(?:d/c|out|admit|surgery|surgery was on|OR|op)[ :]{{1,2}}({_MONTH}/{_DAY}){_RIGHT}(?![-/.]?[0-9])",
+        "-/",
+        0.7,
+        None,
+        re.IGNORECASE,
+    ),
     _form(
         rf"\b{_EN_MONTH}\.?,? {_EN_DAY}\b(?:,? (?:of )?(?:'[0-9]{{2}}|{_YEAR}))?(?![0-9%/]| ?(?:mg|ml|mm|weeks|days))",
         "JFMASOND",
@@ -266,10 +291,10 @@ _FORMS = (
     ),
     _form(rf"\b{_EN_MONTH}\.?,? (?:of )?(?:{_YEAR}|'[0-9]{{2}})\b", "JFMASOND", 0.95),
     _form(
-        rf"\b(?:early|mid|late|in|since|until|by|last|this|next|of|from|to|between|through|during|early-|mid-|late-)[ -]?({_EN_MONTH})\b(?! (?:be|have|not|also|need|I)\b)",
+        rf"\b(?:(?=(?:early|mid|late)[ -])|in|since|until|by|last|this|next|of|from|to|between|through|during|early-|mid-|late-)?[ -]?((?:(?:early|mid|late)[ -])?{_EN_MONTH})\b(?! (?:be|have|not|also|need|I)\b)",
         "JFMASOND",
         0.8,
-        lambda _t, m: m[1][0].isupper() and len(m[1]) > 2,
+        lambda _t, m: any(c.isupper() for c in m[1]) and len(m[1]) > 2,
     ),
     _form(r"\b(?:January|February|April|June|July|August|September|October|November|December)\b", "JFASOND", 0.7),
     _form(
@@ -319,7 +344,7 @@ _FORMS = (
         "-/",
         0.7,
     ),
-    _form(rf"\b{_EN_WEEKDAY_SHORT}\.?,? (?=(?:{_EN_MONTH}|[0-9]{{1,2}}[/-]))", "MTWFS", 0.6),
+    _form(rf"\b{_EN_WEEKDAY_SHORT}\.?,? (?=(?:{_EN_MONTH}|[0-9]{{1,2}}(?:[/-]| {_EN_MONTH})))", "MTWFS", 0.6),
     _form(rf"\b(?:(?:last|this|next) )?{_EN_HOLIDAY}\b(?: {_YEAR})?(?! tree)", "CTEGBHMILVNFRDPSJ4", 0.7),
     _form(
         r"\b(?:on|by|until|since|from|through) (the (?:3[01]|[12]?[0-9])(?:st|nd|rd|th))\b(?! (?:percentile|rib|metatarsal|metacarpal|finger|toe|week|day|nerve|cranial|floor|intercostal|ventricle))",
@@ -377,7 +402,7 @@ def _festival(text: str, match: re.Match[str]) -> bool:
         "立秋",
         "立冬",
         "圣诞",
-        *("惊蛰 谷雨 芒种 处暑 白露 霜降 春分 秋分 寒露 大暑 小暑 大寒 小寒".split()),
+        *listed("惊蛰 谷雨 芒种 处暑 白露 霜降 春分 秋分 寒露 大暑 小暑 大寒 小寒"),
     ):
         return (
             re.match(r"(?:[,。;前后当时那夜晚上节期回到来在就的、) ]|$)", text[match.end() : match.end() + 1])

@@ -4,6 +4,8 @@ Where a form asks for somebody, a short value is a name whatever its characters;
 (``grams``) and what forms say instead of a name (拒绝, 同上) is none.
 """
 
+# ruff: noqa: E501  # a pattern or a table of words is one line each
+
 import re
 from collections.abc import Iterator
 
@@ -15,7 +17,7 @@ from deid.detect.words import NOT_NAMES
 
 _HAN = "\u4e00-\u9fff"
 _MORE_ROLES = (
-    "宣教者|宣教|主麻|副麻|外科|会诊者|接生|台下|台上|陪产|出诊|录入|报告人|接听人|接听|接电|值班|立书人|立据人|谈话医师|谈话医生|签发|检验|送检|阅片|报告|巡回|洗手|"
+    "审阅|审签|陪护证|点评|宣教者|宣教|主麻|副麻|外科|会诊者|接生|台下|台上|陪产|出诊|录入|报告人|接听人|接听|接电|值班|立书人|立据人|谈话医师|谈话医生|签发|检验|送检|阅片|报告|巡回|洗手|"
     "流调|带队流调|承办|承办人|填卡医生|填卡|署名|受血者|供血者|经管|交接护士|交接|对象|助理|网名|大名|全名|真名|名称为|PI|CRC|CRA|发药|配液|发言|主持|带教|总值班|随车|驾驶员|报修人|评估者|评估|执笔|"
     "同伴|陪同|陪诊|家长|家长姓名|母|父|子|女|配偶|爱人|夫|妻|答复人|责任人|复检|初检|诊断|诊断者|术前访视|穿刺|置管|操作|换药|测量者|记录护士|接诊|首诊|代签|代|"
     "Tech|MD|主诊|护长|下一棒|上一棒|接机|上机|下机|透析护士|化验|描图|制片|取材|包埋|特检|抄报|抄报人|审批|审批人|批准|批准人|申办者|监查员|信息员|网格员|楼长|门牌|收样|收样人|送样|送样人|采集|采集者|采集人|抢救人员|讨论"
@@ -26,7 +28,7 @@ _SPEAKERS = listed(
 _NAMING = re.compile("(?:名|签|者|人|员|师|护|助|术者|主刀|麻醉|麻|手|审核|核对|复核|发药|调配|录入|签发)$")
 _WORDS = frozenset({*ROLE.split("|"), *KIN.split("|"), *_MORE_ROLES.split("|")})
 _FIELD = re.compile(
-    rf"([{_HAN}A-Za-z]{{1,8}})(?:\([^()\n]{{0,8}}\))?(?: ?[:=] ?| {{1,4}}|\n(?=[{_HAN}]{{2,4}}\n))[_ ]{{0,8}}(?=[{_HAN}A-Z\"“])"
+    rf"([{_HAN}A-Za-z]{{1,8}})[0-9]?(?:\([^()\n]{{0,8}}\))?(?: ?[:=] ?| {{1,4}}|\n(?=[{_HAN}]{{2,4}}\n))[_ ]{{0,8}}(?=[{_HAN}A-Z\"“])"
 )
 _SUFFIX = re.compile(rf"[{_HAN}]{{0,4}}(?:医师|医生|护士|大夫|教授|技师|药师|记者|者|人员|人|员|签名|签字|签章|姓名)$")
 _NOT_ROLES = listed(
@@ -60,7 +62,7 @@ _TIGHT_LATIN = re.compile(
     r"(?:医生|医师|护士|助理|教授|主任|患者|翻译|外教|同事|丈夫|妻子|朋友|客服|顾问|先生|女士|叫|网名|英文名)([A-Z][a-zà-ÿ]+(?: [A-Z][A-Za-zà-ÿ'-]*)*)(?![A-Za-z])"
 )
 _ANY_NAME = re.compile(
-    rf"(?:小名|乳名|大名|网名|昵称|外号|绰号|曾用名|别名|艺名|笔名)(?:[:为是叫]| )?[\"“]?([{_HAN}]{{2,4}})(?=[ ,。;/)(\"”\n]|$)"
+    rf"(?:小名|乳名|大名|网名|昵称|外号|绰号|曾用名|别名|艺名|笔名|学名|真名|本名)(?:[:为是叫]| )?[\"“]?([{_HAN}]{{2,4}})(?=[ ,。;/)(\"”\n]|$)"
 )
 
 
@@ -178,6 +180,8 @@ def _fits(text: str, at: int, value: str, role: str, *, blank: bool, listed_afte
             and (not "\u4e00" <= after <= "\u9fff" or _TITLE_AT.match(text, at + 1) is not None)
             and not (blank and role in _SPEAKERS)
         )
+    if value in COMPOUND:
+        return _NAMING.search(role) is not None or not blank
     if len(value) > 4:
         return len(value) <= 7 and sum(c in FOREIGN for c in value) * 2 > len(value)
     if value[0] in "的了是我你他她不有没在这那请您无未已均可约予见":

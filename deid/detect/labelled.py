@@ -14,7 +14,7 @@ from deid.detect.span import Span
 # What may stand between a cue and its value.
 _LINK = r"(?:号码|号|码|编号|No\.?|NO\.?|#)?(?:\([^()\n]{1,8}\))? ?(?:[:=]|为|是|尾号|后四位|#)?[ :为是]{0,3}"
 # A value: letters and digits with at least one digit, perhaps in groups.
-_VALUE = r"((?:[0-9](?: {1,2}[0-9](?![0-9])){4,19})|(?:[A-Za-z]{0,8}[-_/.#]?){0,2}[0-9*][A-Za-z0-9*_/.-]*[A-Za-z0-9*](?: [0-9*]{2,}(?![0-9]*[:.年月/-]))*|[A-Za-z]?[0-9*])"
+_VALUE = r"((?:[A-Z]{1,3} [0-9]{6,}(?![0-9A-Za-z]))|(?:[0-9](?: {1,2}[0-9](?![0-9])){4,19})|(?:[A-Za-z]{0,8}[-_/.#]?){0,2}[0-9*][A-Za-z0-9*_/.~-]*[A-Za-z0-9*](?: [0-9*]{1,}(?![0-9]*(?:[:.年月/-]| ?[岁次床天])|[A-Za-z%]))*|[A-Za-z]?[0-9*])"
 _SPOKEN = r"([零〇一幺二两三四五六七八九](?:[ ,、-]?[零〇一幺二两三四五六七八九]){2,20})"
 
 _CUES = {
@@ -54,7 +54,7 @@ _DIRECT = {
     "INSURANCE": "医保|医保卡|社保卡|社保|新农合|农合|参合|保单|医疗证|医保电子凭证",
     "BANK": "银行卡|卡|工资卡|借记卡|信用卡|账户|存折",
     "ACCOUNT": "QQ|qq|扣扣|工牌|工卡|胸卡|工号|警号|工作证|执业证|支付宝|钉钉|微信",
-    "MRN": "ID|PID|条码|条形码|片号|影像号|编号|血袋号|血袋|病历|病案|病理|DR|就诊卡|诊疗卡|登记",
+    "MRN": "ID|PID|条码|条形码|片号|影像号|编号|证号|血袋号|血袋|病历|病案|病理|DR|就诊卡|诊疗卡|登记",
     "DEVICE": "IMEI|SN|S/N|序列号|UDI",
 }
 
@@ -82,20 +82,21 @@ _HANDLE = re.compile(
     r"[Uu]ser ?name|[Uu]ser ?ID|[Ll]ogin|[Ss]kype|[Ii]nstagram(?: handle)?|[Hh]andle|[Tt]witter|[Ss]napchat|[Vv]enmo|[Ff]acebook|LINE ID)(?:号|ID|账号)?(?: ?(?:是|为|[:=@]))?[ :@]{0,2}([A-Za-z][A-Za-z0-9_.-]{3,30}[A-Za-z0-9_])",
     re.ASCII,
 )
+_AT = re.compile(r"(?<![A-Za-z0-9._%+#&-])@[A-Za-z][A-Za-z0-9_.]{2,30}(?<![.])(?![A-Za-z0-9]*\.[a-z])")
 _ANY_HANDLE = re.compile(
     r"(?:账号|帐号|用户名|网名|抖音号?|小红书号?|微博)(?:[:是为@] ?| )?([\u4e00-\u9fffA-Za-z0-9_]{3,20})(?=[\s,。;:、()]|$)"
 )
 _ENGLISH_LINK = r"\.?(?: ?(?:no\.?|number|num|nbr|id|#|code))*(?: (?:is|was|of))? ?[:#=]? ?#? ?"
 _ENGLISH = {
-    "MRN": r"mrn|mr|mc|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|report|study|subject|subj|chart no|urn|incident report|kit|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration",
-    "INSURANCE": r"policy|member|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer",
+    "MRN": r"mrn|mr|mc|patient|bag|tray|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|report|study|subject|subj|chart no|urn|incident report|kit|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration",
+    "INSURANCE": r"policy|member|policy|medicare|kit|plate|tag|reg\b|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer",
     "ID_CARD": r"ssn|social security|driver'?s? licen[cs]e|dl|national id|nric|hkid|id card|identity card|sin|nino|national insurance|seaman'?s book|military id",
     "PASSPORT": r"passport|travel document",
-    "BANK": r"account|acct|a/c|iban|routing|card|credit card|debit card|bank account|card ending(?: in)?|ending in",
-    "ACCOUNT": r"npi|dea|interpreter|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin",
+    "BANK": r"sort code|account|acct|a/c|iban|routing|card|credit card|debit card|bank account|card ending(?: in)?|ending in",
+    "ACCOUNT": r"npi|dea|epic|cerner|interpreter|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin",
     "DEVICE": r"serial|s/n|sn|device|imei|udi|model serial|meid",
     "PHONE": r"phone|tel|telephone|cell|mobile|fax|pager|pgr|pg|beeper|ext|extension|call|callback|contact|home|work|office|ph|text|whatsapp|x",
-    "PLATE": r"license plate|licence plate|plate|tag|vehicle registration|vin",
+    "PLATE": r"license plate|licence plate|plate|tag|reg|car reg|vehicle registration|vin",
 }
 _ENGLISH_RULES = tuple(
     (label, re.compile(rf"\b(?:{_any(words)}){_ENGLISH_LINK}{_VALUE}", re.ASCII | re.IGNORECASE))
@@ -136,6 +137,8 @@ def find(text: str, source: str) -> Iterator[Span]:
                     yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.9, source)
     for match in _HANDLE.finditer(text) if _HANDLE_HINT.search(text) else ():
         yield Span(match.start(1), match.end(1), "ACCOUNT", 0.8, source)
+    for match in _AT.finditer(text) if "@" in text else ():
+        yield Span(*match.span(), "ACCOUNT", 0.7, source)
     for match in _ANY_HANDLE.finditer(text):
         if any(c.isalnum() for c in match[1]) and (any(c.isdigit() or c == "_" for c in match[1]) or ":" in match[0]):
             yield Span(*match.span(1), "ACCOUNT", 0.6, source)
@@ -149,7 +152,7 @@ def find(text: str, source: str) -> Iterator[Span]:
 
 # A value worth a look: three characters or more with a digit, or spoken digits.
 _WORTH = re.compile(
-    r"[0-9A-Za-z*#](?:(?<=[0-9*])|(?=[A-Za-z_/.#-]{0,20}[0-9*]))(?=[0-9A-Za-z*_/.#-]{2}| [0-9*]{2})[0-9A-Za-z*_/.#-]*(?: [0-9*]{2,})?"
+    r"[0-9A-Za-z*#](?:(?<=[0-9*])|(?=[A-Za-z_/.#-]{0,20}[0-9*]))(?=[0-9A-Za-z*_/.#-]{2}| [0-9*]{2}| {1,2}[0-9] {1,2}[0-9])[0-9A-Za-z*_/.#-]*(?: [0-9*]{2,})?"
 )
 _WORTH_SPOKEN = re.compile("[零〇一幺二两三四五六七八九](?:[ ,、-]?[零〇一幺二两三四五六七八九]){2}")
 _LETTERS = re.compile("[A-Za-z]{2}|[Xx]")

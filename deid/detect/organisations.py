@@ -40,7 +40,7 @@ _STOP = re.compile(
 )
 # Words that open a name although they look like a stop.
 _GENERIC_HOSPITAL = re.compile(
-    r"^(?:级|当地|外地|外|本|我|该|贵|某|上级|下级|省级|市级|县级|区级|三甲|三级|二级|一级|大|小|附近|家附近|多家|各|各大|各级|其他|其它|别的|另一|某某|某家|一家|两家|几家|这家|那家|综合|专科|专业|公立|私立|民营|"
+    r"^(?:么|过|者|间|近|人|解|级|当地|外地|外|本|我|该|贵|某|上级|下级|省级|市级|县级|区级|三甲|三级|二级|一级|大|小|附近|家附近|多家|各|各大|各级|其他|其它|别的|另一|某某|某家|一家|两家|几家|这家|那家|综合|专科|专业|公立|私立|民营|"
     r"基层|社区|乡镇|镇|乡|村|县|省|市|区|肿瘤|精神病|精神|精神专科|传染病|儿童|妇产|眼科|口腔|骨科|康复|中医|中|西|民族|职工|教学|定点|指定|对口|原|互联网|住|出|进|入|去|来|回|到|在|转|送|离|门诊|急诊|街道|乡村|私人|"
     r"个体|牙科|美容|整形|医疗|急救|护理|临终|老年|部队|军队|校|厂|家庭|方舱|发热|国内|国外|全国|同级|高级|省外|市内|外省|接诊|首诊|转出|协作|原手术|本市|本地|县城|镇上|村里|单位|学校|私人小|小区|女子|男子|不孕|男科|"
     r"各地|知名|著名|正规|大型|中型|小型|有条件|[一二三][级甲]|二甲|三乙|相关|有关|多个|数家|的|患者|家|好|正规|宠物|普通|一般|一些|了解|常规|多|脑科|心理|胸科|肛肠|皮肤|皮肤病|耳鼻喉|科|肝病|老年病|骨伤|脑病)*"
@@ -63,12 +63,12 @@ _NEEDS_PROOF = re.compile(
     r"(?:厂|车间|工厂|酒店|饭店|宾馆|超市|商场|百货|药房|药店|协会|保险|人寿|大队|中队|支队|银行|农场|学院|大学|学校|餐厅|工会|小学|中学|高中|初中)$"
 )
 _ILLNESS = re.compile(
-    r"癫痫|发烧|症状|尽快|建议|决定|家长|羊瘟|疾病(?!预防)|心理专科|检查的|复诊|准备|同学|突然|症[^,]{0,4}医院"
+    r"(?:低|中|高)分化|型高中$|肠.*高中$|溃疡|留意|据说|权威|了解|救家里|一家|什么|或者|想知道|电器商场|癫痫|发烧|症状|尽快|建议|决定|家长|羊瘟|疾病(?!预防)|心理专科|检查的|复诊|准备|同学|突然|症[^,]{0,4}医院"
 )
 _CLINICAL = re.compile(r"[细胞肌酶素蛋白症病炎癌瘤痛肿血管糖压药剂片胶囊]")
 _SHORT = (
     "瑞金|华山|中山|仁济|新华|市一|市六|市十|龙华|曙光|岳阳|东方|同济|协和|华西|湘雅|齐鲁|同仁|长海|长征|东方肝胆|胸科|肺科|儿中心|红房子|国妇婴|五官科|眼耳鼻喉科|上海六院|上海九院|上海一院|上海十院|上海市一|公利|"
-    "宏恩|华东|杨中心|普中心|静中心|徐中心|闵中心|浦中心|嘉中心|松中心|华山北院|瑞金北院|中山医院|北大|北医三院|北医|人民|积水潭|天坛|安贞|阜外|宣武|友谊|朝阳|301|302|304|307|309|85|411|455|455医院|解放军总|省人民|省中|"
+    "仁济东院|仁济西院|奉中心|金中心|崇中心|青中心|宝中心|虹中心|长中心|市东|市西|市北|宏恩|华东|杨中心|普中心|静中心|徐中心|闵中心|浦中心|嘉中心|松中心|华山北院|瑞金北院|中山医院|北大|北医三院|北医|人民|积水潭|天坛|安贞|阜外|宣武|友谊|朝阳|301|302|304|307|309|85|411|455|455医院|解放军总|省人民|省中|"
     "省立|省肿瘤|省妇幼|省儿保|市妇幼|浙一|浙二|浙大一院|浙大二院|邵逸夫|鼓楼|江苏省人民|省人医|苏大附一|附一|附二|中大|南方|珠江|西京|唐都|西南|新桥|大坪|盛京|医大一|医大二|医科院肿瘤|广安门|西苑|东直门|复旦肿瘤|肿瘤|市肺科|市精卫|精卫中心|"
     "市儿童|市中|市中医|一妇婴|儿科|复旦儿科|交大儿中心|德济|远大|和睦家|嘉会|百汇"
 )
@@ -82,6 +82,9 @@ _NUMBERED = re.compile(
 )
 _UNIT_CODE = re.compile(
     r"(?:解放军|武警|中国人民解放军|驻\w{1,4})?第?[0-9]{4,5}(?<!(?:19|20)[0-9]{2})(?:部队|医院|厂|工厂)|[0-9]{5}(?:部队|分队)"
+)
+_CAMPUS = re.compile(
+    "(?:瑞金|仁济|华山|中山|新华|龙华|曙光|岳阳|东方|同济|协和|同仁|长海|长征|胸科|肺科|六院|九院|一院|十院|儿科|鼓楼|湘雅|齐鲁|华西|朝阳|友谊|宣武|天坛|安贞|阜外|积水潭|浙一|浙二|邵逸夫|国妇婴|红房子|五官科)(?:[东南西北总]院|[东南西北]区)"
 )
 _NUMBERED_HINT = re.compile("院|[省市](?:人民|中医|妇幼|肿瘤|儿童)|[市省区县][一二三四五六七八九十]")
 _SCHOOL = re.compile(
@@ -113,17 +116,20 @@ _EN_HOSPITAL = re.compile(
     r"Cancer Cent(?:er|re)|Cancer Institute|Surgery Cent(?:er|re)|Surgical Cent(?:er|re)|Dialysis Cent(?:er|re)|Dialysis|Urgent Care|Family Practice|Medical Group|Pediatrics|Cardiology Associates|Orthopa?edics Associates|Assisted Living|Care Cent(?:er|re)|Care Home|Manor|Memorial|Pharmacy|Imaging|Laboratories|Labs?)\b"
 )
 _EN_SHORT = re.compile(
-    r"\b(?:MGH|BWH|BIDMC|UCSF|UCLA|NYU Langone|Mayo(?: Clinic)?|Cleveland Clinic|Johns Hopkins|Hopkins|Kaiser(?: Permanente)?|Mount Sinai|Mt\.? Sinai|Cedars-Sinai|Sloan Kettering|MSKCC|MD Anderson|Dana-Farber|Bellevue|Guy's|Addenbrooke's|Ruijin|Huashan|Zhongshan Hospital|Renji|St\.? [A-Z][a-z]+'s?(?! (?:wort|disease)))(?![a-z])"
+    r"\b(?:MGH|BWH|Mass General|Brigham|NewYork-Presbyterian|Presbyterian|Guys|Barts|UCLH|BIDMC|UCSF|UCLA|NYU Langone|Mayo(?: Clinic)?|Cleveland Clinic|Johns Hopkins|Hopkins|Kaiser(?: Permanente)?|Mount Sinai|Mt\.? Sinai|Cedars-Sinai|Sloan Kettering|MSKCC|MD Anderson|Dana-Farber|Bellevue|Guy's|Addenbrooke's|Ruijin|Huashan|Zhongshan Hospital|Renji|St\.? [A-Z][a-z]+'s?(?! (?:wort|disease)))(?![a-z])"
 )
 _EN_ORG = re.compile(
     rf"\b(?:[A-Z0-9][A-Za-z0-9'&-]*)(?:,? {_EN_WORD}){{0,5}},? (?:Elementary|Division|Armor Regiment|Drugs?(?= (?:on|at|in))|Sciences|Inn|Hotel|Coffee|Caf[eé]|Bakery|Roofing(?: LLC)?|[Ww]arehouse|Home Oxygen|Inc|LLC|Ltd|Corp(?:oration)?|Co|Company|University|College|(?:High |Elementary |Middle |Primary |Secondary |Grammar )?School|Academy|Police(?: Department)?|Sheriff's (?:Office|Department)|"
-    r"Fire Department|Insurance|Bank|Court|Church|Airlines|Airways|Group|Foundation|Industries|Logistics|Motors|Construction|Associates|Partners|Plant|Factory|Institute|Prison|Jail|Army|Regiment|Battalion|Brigade)\b\.?"
+    r"Fire Department|(?<=P)S [0-9]{{1,3}}|Insurance|Bank|Court|Church|Airlines|Airways|Group|Foundation|Industries|Logistics|Motors|Construction|Associates|Partners|Plant|Factory|Institute|Prison|Jail|Army|Regiment|Battalion|Brigade)\b\.?"
 )
 _EN_EMPLOYER = re.compile(
     r"\b(?:works?|worked|working|employed|employee|teaches|taught|job|student|studies|retired) (?:as an? [a-z ]{2,30} )?(?:at|for|by|from|with|of) (?:the )?((?:[A-Z][A-Za-z0-9'&-]*)(?: (?:(?:of|and|&) )?[A-Z][A-Za-z0-9'&-]*)*)|\b[Ee]mployer ?: ?([A-Z][A-Za-z0-9'&. -]{1,40}?)(?=[,;.\n]|  |$)|\b[Ii]nsurance(?: company| carrier| provider)? ?: ?([A-Z][A-Za-z0-9'&. -]{1,40}?)(?=[,;.\n(]|  |$)"
 )
 _EN_INSURERS = re.compile(
     r"\b(?:Aetna|Cigna|Humana|Blue Cross(?: Blue Shield)?|BCBS(?: of [A-Z][a-z]+)?|UnitedHealthcare|United Healthcare|Anthem|Tricare|Centene|Molina|Allianz|AXA|Bupa|Walmart|Amazon|Google|Microsoft|FedEx|UPS|Costco|Starbucks|McDonald's|Boeing|Target store)\b"
+)
+_EN_OFFICE = re.compile(
+    r"\b(?:the )?(?:(?:first|only|former|current|last|youngest|oldest)(?: [a-z]+)? )?(?:lord )?(?:mayor|governor|senator|congress(?:man|woman)|bishop|archbishop|ambassador|sheriff|head(?:master|mistress)|fire chief|police chief|chief executive|CEO|president|vicar|founder|chairman|chairwoman|conductor) of (?:the )?[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+)*"
 )
 _EN_GENERIC = re.compile(
     r"^(?:Employer |Employed |The |This |That |Our |A |An |Your |Local |Outside |Community |Teaching |Same |Her |His |Their |Outpatient |Primary Care |Pain |Wound |Eye |Dental |Mental |Behavioral |Public |Home |Women's |Coumadin |Anticoagulation |Diabetes |Heart Failure |Cardiology |Oncology |Surgical? |Surgery |Family |Physical |Occupational |Follow-?up |Medical |Emergency |General |Children's |"
@@ -138,6 +144,8 @@ def find(text: str) -> Iterator[Span]:
     yield from _suffixed(text, _ORGANISATION, _ORGANISATION_HINT, _GENERIC_ORG, "ORG")
     for match in _SHORT_IN.finditer(text):
         yield Span(*match.span(1), "HOSPITAL", 0.7, NAME)
+    for match in _CAMPUS.finditer(text) if "院" in text else ():
+        yield Span(*match.span(), "HOSPITAL", 0.7, NAME)
     for match in windows.found(text, _NUMBERED, windows.around(text, _NUMBERED_HINT, 14, 6)):
         yield Span(*match.span(), "HOSPITAL", 0.7, NAME)
     for match in windows.found(text, _UNIT_CODE, windows.around(text, _UNIT_CODE_HINT, 14, 8)):
@@ -214,6 +222,8 @@ def _english(text: str, stretches: Sequence[tuple[int, int]]) -> Iterator[Span]:
         for match in windows.found(text, pattern, stretches):
             if _EN_GENERIC.match(match[0]) is None:
                 yield Span(*match.span(), label, 0.7, NAME)
+    for match in windows.found(text, _EN_OFFICE, stretches):
+        yield Span(*match.span(), "PROFESSION_UNIQUE", 0.6, NAME)
     for match in windows.found(text, _EN_EMPLOYER, stretches):
         group = match.lastindex or 1
         if len(match[group]) > 2:

@@ -64,6 +64,12 @@ def _address_v4(value: str) -> float:
     return 0.9 if all(int(part) < 256 for part in value.split(".")) else 0.0
 
 
+def _iban(value: str) -> float:
+    """An IBAN (ISO 13616): its letters as numbers, moved to the end, leave 1 on division by 97."""
+    plain = value.replace(" ", "")
+    return 0.95 if int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1 else 0.0
+
+
 def _spoken(value: str) -> float:
     return 0.8 if len(re.sub(r"[ ,，、-]", "", value)) >= 7 else 0.0
 
@@ -132,6 +138,17 @@ _SHAPES = (
         lambda v: 0.7 if sum(c.isdigit() for c in v) >= 8 else 0.0,
     ),
     _shape("PHONE", r"[0-9](?<![0-9A-Za-z./-][0-9])-[0-9]{4}(?![0-9A-Za-z-])", 0.5),
+    _shape("PHONE", r"[2-9](?<![0-9A-Za-z.-][0-9])[0-9]{6,7} ?(?:转|分机|ext\.?) ?[0-9]{1,6}(?![0-9])", 0.8),
+    _shape("PHONE", r"(?:\(0[2-8]\) ?|0(?<![0-9A-Za-z]0)[2-8] )[0-9]{4} ?[0-9]{4}(?![0-9])", 0.8),
+    _shape(
+        "BANK", r"[A-Z](?<![A-Za-z0-9].)[A-Z][0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])", _iban
+    ),
+    _shape("PLATE", r"[A-Z](?<![A-Za-z0-9].)[A-Z][0-9]{2} ?[A-Z]{3}(?![A-Za-z0-9])", 0.6),
+    _shape(
+        "INSURANCE",
+        r"[1-9](?<![A-Za-z0-9-].)[A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}(?![A-Za-z0-9])",
+        0.9,
+    ),
     _shape("PHONE", r"[2-9](?<![0-9A-Za-z.-][0-9])[0-9]{3}-[0-9]{4}(?![0-9-])", 0.6),
     _shape("MRN", rf"{_D}[0-9]{{2}}[ -]?[0-9]{{3}}[ -]?[0-9]{{4}}(?![0-9])", _nhs),
     _shape(
@@ -148,7 +165,7 @@ _SHAPES = (
     _shape("PLATE", r"[军空海北沈兰济南广成武WJ][A-Z]{1,2}[ ·.-]?[0-9]{5}(?![A-Za-z0-9])", 0.6),
     _shape(
         "EMAIL",
-        r"[A-Za-z0-9](?<![A-Za-z0-9._%+-].)[A-Za-z0-9._%+-]*(?: ?\[at\] ?| ?\(at\) ?| AT | at (?=[a-z0-9-]+ dot )|@)[A-Za-z0-9-]+(?:(?:\.| dot | ?\[dot\] ?)[A-Za-z0-9-]+)*(?:\.| dot | ?\[dot\] ?)[A-Za-z]{2,}",
+        r"[A-Za-z0-9](?<![A-Za-z0-9._%+-].)[A-Za-z0-9._%+#&-]*(?: ?\[at\] ?| ?\(at\) ?| AT | at (?=[a-z0-9-]+ dot )|@)[A-Za-z0-9-]+(?:(?:\.| dot | ?\[dot\] ?)[A-Za-z0-9-]+)*(?:\.| dot | ?\[dot\] ?)[A-Za-z]{2,}",
         0.95,
     ),
     _shape("URL", r"(?:https?|ftp)://[^\s,;'\"<>()\u3000-\u303f\u4e00-\u9fff]+", 0.95, re.IGNORECASE),
@@ -187,8 +204,13 @@ _LONG = re.compile(
 _CODE = re.compile(
     r"[A-Z](?<![A-Za-z0-9.-].)[A-Z]{0,5}[-_]?[0-9]{6,18}(?:[-_][0-9A-Z]{1,8}){0,3}(?![0-9A-Za-z])", re.ASCII
 )
+_SPECIMEN = re.compile(
+    r"[A-Z](?<![A-Za-z0-9.-].)[A-Z]{0,2}[0-9]{2}-[0-9]{3,7}(?![0-9A-Za-z-])|0(?<![0-9A-Za-z./-].)[0-9]{3}-[0-9]{4}(?![0-9-])"
+    r"|(?<=NO\.)[0-9]{5,}|(?<=No\.)[0-9]{5,}|(?<=№)[0-9]{4,}",
+    re.ASCII,
+)
 _SHORT = re.compile(
-    r"[0-9](?<![0-9A-Za-z.,/^~+×*<>=-][0-9])(?:(?<=0)[0-9]{6}|[0-9]{7})(?![0-9A-Za-z]|[.,][0-9]| ?(?:IU|iu|U/|copies|拷贝|/m|/L|个|元|万|\^|次|ml|cps))",
+    r"[0-9](?<![0-9A-Za-z.,^~+×*<>=-][0-9])(?<![0-9]/[0-9])(?:(?<=0)[0-9]{6}|[0-9]{7})(?![0-9A-Za-z]|[.,][0-9]| ?(?:IU|iu|U/|copies|拷贝|/m|/L|个|元|万|\^|次|ml|cps))",
     re.ASCII,
 )
 _GROUPED = re.compile(
@@ -220,17 +242,21 @@ _DENSE = re.compile(
     r"[0-9](?:(?:[ .·/()-]{0,2}[0-9xX*●×]){5}|\.[0-9]{1,3}\.[0-9]|[0-9A-Fa-f]?[:-][0-9A-Fa-f]{0,4}[:-])", re.ASCII
 )
 _GROUPS = re.compile(r"[:-][0-9A-Fa-f]{0,4}[:-]|字第? ?[0-9]{4}", re.ASCII)
+_MIXED = re.compile(
+    r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{3}|[0-9][A-Z][A-Z0-9][0-9]-?[A-Z]|[A-Z][0-9]{2}-[0-9]{3}|0[0-9]{3}-[0-9]{4}|[Nn][Oo]\.[0-9]{5}|№",
+    re.ASCII,
+)
 _PLATE = re.compile("[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z]")
 _NETWORK = ("@", "://", "ww", "WW", "at", "AT", ".c", ".o", ".n", ".g", ".e", ".i", ".u", ".h")
 _BED_HINT = re.compile("床|[Bb]ed")
 
 
 def _shaped(text: str) -> Iterator[Span]:
-    hints = [stretch for hint in (_DENSE, _GROUPS, _PLATE) for stretch in windows.around(text, hint, 40, 80)]
+    hints = [stretch for hint in (_DENSE, _GROUPS, _PLATE, _MIXED) for stretch in windows.around(text, hint, 40, 80)]
     dense = list(windows.merged(text, sorted(hints)))
     if dense:
         yield from _of_shapes(text, _NUMBERS, dense)
-        for pattern in (_LONG, _SHORT, _CODE, _GROUPED, _DASHED):
+        for pattern in (_LONG, _SHORT, _SPECIMEN, _CODE, _GROUPED, _DASHED):
             for match in windows.found(text, pattern, dense):
                 if not _DATE8.fullmatch(match[0]) and not (pattern is _GROUPED and _few(match[0])):
                     yield Span(match.start(), match.end(), _guess(text, match), 0.4, NAME)

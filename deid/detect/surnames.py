@@ -26,7 +26,7 @@ COMPOUND = listed(
 # Rarer still; what looks like an ordinary word with them is refused by ``grams``.
 _RAREST = (
     "洪常昌巢崇淳凡逢弘宏鸿桓宦暨郏菅翦蹇靖琚庐闾洛雒茆宓乜沐逄濮溥綦谯渠萨赛韶厍释殳睢郯遆庹隗沃仵郗溪郄莘忻荀宴羿庾恽迮仉邾竺檀"
-    "蒯贲钭缑呙虢禤揣眭佴酆苻敕薜苌妥撒粘暴冼过年容商鱼车展"
+    "蒯贲钭缑呙虢禤揣眭佴酆苻敕薜苌妥撒粘暴贝水归凤冼过年容商鱼车展"
 )
 COMMON = frozenset(_COMMON)
 SURNAMES = frozenset(_COMMON + _RARE + _RAREST)

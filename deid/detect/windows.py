@@ -1,7 +1,7 @@
 """Where it is worth looking: stretches of a text around what a pattern cannot do without.
 
-A rule such as "up to 24 characters and then 医院" is dear when it is tried at every character, and cheap when it is tried
-only before the places where 医院 stands. Windows depend on the text alone, so every path of the detector sees the same.
+A rule such as "up to 24 characters and then 医院" is dear when it is tried at every character, and cheap when it is
+tried only before the places where 医院 stands. Windows depend on the text alone, so every path sees the same.
 """
 
 import re
