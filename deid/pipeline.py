@@ -20,17 +20,17 @@ from deid.identity import KINDS
 from deid.images import clear_images
 from deid.intake import Intake, clean, take_in
 from deid.keys import ProjectKeys
+from deid.lattice import Lowered, lower
 from deid.mapping import Mapping
 from deid.patients import Patients, assign, refuse_unknowable
 from deid.policy import Profile
 from deid.records import Records, Reject
 from deid.report import Report, SourceCount, count_reasons
-from deid.risk import Lowered, lower
 from deid.slots import target
 from deid.standardise import codes, omop
 from deid.standardise.omop import People
 from deid.transform.generalise import age_width, age_years, pool_rare, sex
-from deid.transform.pseudonym import pseudonymiser, tokens
+from deid.transform.pseudonym import pseudonymiser, pseudonyms, subkey, tokens
 from deid.transform.shift import offsets
 from deid.verify import Identity, second_look
 from policies.errors import BadInput
@@ -103,12 +103,12 @@ def process(
     patients = assign(intake)
     refuse_unknowable(intake, patients)
     name, days_of = pseudonymiser(keys.pseudonym, project, "patient"), offsets(keys.shift, project)
-    clear_images(intake, name, days_of, pseudonymiser(keys.pseudonym, project, "uid-key", size=32)("images"))
+    clear_images(intake, name, days_of, subkey(keys.pseudonym, project, "images"))
     if not any(batch.slots.height for batch in intake.batches):
         raise BadInput("no row of the input could be used: see the reasons of the quarantine, or the mapping")
     frames = gather(intake.batches)
     notes = _Scrubbing(profile, layers)
-    people = _people(intake, name, days_of)
+    people = _people(intake, keys, project, days_of)
     days = dict(people.select("patient", "shift_days").iter_rows())
     notes.apply(frames, patients, days)
     pooled = _pool(frames, profile)
@@ -168,11 +168,17 @@ class _Scrubbing:
         frames["image"] = image.with_columns(pl.Series("bytes", map(base64.b64decode, image["bytes"]), pl.Binary))
 
 
-def _people(intake: Intake, name: Callable[[str], str], days: Callable[[str], int]) -> pl.DataFrame:
+def _people(intake: Intake, keys: ProjectKeys, project: str, days: Callable[[str], int]) -> pl.DataFrame:
     """Return ``patient`` (key), ``pseudonym`` and ``shift_days`` of everybody with an accepted row."""
-    present = sorted({key for batch in intake.batches for key in batch.slots["patient"].unique()})
-    schema = {"patient": pl.String, "pseudonym": pl.String, "shift_days": pl.Int64}
-    return pl.DataFrame([(key, name(key), days(key)) for key in present], schema=schema, orient="row")
+    found = {key for batch in intake.batches for key in batch.slots["patient"].unique()}
+    present = pl.Series("patient", sorted(found), pl.String)
+    return pl.DataFrame(
+        {
+            "patient": present,
+            "pseudonym": pseudonyms(present, keys.pseudonym, project, "patient"),
+            "shift_days": pl.Series([days(key) for key in present], dtype=pl.Int64),
+        }
+    )
 
 
 def _pool(frames: dict[str, pl.DataFrame], profile: Profile) -> int:
@@ -249,7 +255,7 @@ def _tables(
     keys: ProjectKeys,
     project: str,
 ) -> dict[str, pl.DataFrame]:
-    known = People(people, profile.dates, pseudonymiser(keys.pseudonym, project, "visit"))
+    known = People(people, profile.dates, lambda visits: pseudonyms(visits, keys.pseudonym, project, "visit"))
     tables = {"person": omop.person(lowered.people)}
     visits = omop.visit_occurrence(frames["visit"], known)
     tables["visit_occurrence"] = visits
@@ -300,11 +306,15 @@ def _report(
         risk={
             "quasi_identifiers": ["sex", "age", "race", "region"],
             "limits": {"k": profile.k, "mean": profile.mean_risk, "l": profile.l_diversity, "t": profile.t_closeness},
-            "age_step": lowered.age_step,
-            "place": lowered.place,
-            "race_kept": lowered.race,
+            "sex_kept": lowered.node.sex,
+            "age_step": lowered.node.age_step,
+            "race_kept": lowered.node.race,
+            "place": lowered.node.place,
+            "nodes_tried": lowered.tried,
+            "information_lost": round(lowered.loss, 6),
             "before": lowered.before.as_dict(),
             "after": lowered.after.as_dict(),
+            "utility": [one.as_dict() for one in lowered.utility],
         },
         searched=searched,
         tables={name: table.height for name, table in tables.items()},
