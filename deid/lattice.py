@@ -187,16 +187,24 @@ QUASI_OF = {"sex": "sex", "age_step": "age_band", "race": "race", "place": "regi
 def _levels(counted: pl.DataFrame, profile: Profile) -> dict[str, list[_Level]]:
     nothing = pl.Series([None] * counted.height, dtype=pl.String)
     steps = [profile.age_step, *(step for step in STEPS if step > profile.age_step)]
-    ages = counted.select("age", "age_width").rows()
-    bands = [
-        pl.Series([age_band(age, max(step, width or 1), profile.age_top) for age, width in ages], dtype=pl.String)
+    distinct_ages = counted.select("age", "age_width").unique()
+    rows = distinct_ages.rows()
+    made = distinct_ages.with_columns(
+        pl.Series(str(step), [age_band(age, max(step, width or 1), profile.age_top) for age, width in rows], pl.String)
         for step in steps
-    ]
-    addresses = counted["address"].to_list()
-    distinct = set(addresses) - {None}
+    )
+    joined = counted.select("age", "age_width").join(
+        made, on=["age", "age_width"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    bands = [joined[str(step)] for step in steps]
     places = PLACES[PLACES.index(profile.place) :]
-    named = {place: {one: region(one, place) for one in distinct} for place in places}
-    regions = [pl.Series([named[place].get(one) for one in addresses], dtype=pl.String) for place in places]
+    addresses = counted["address"].drop_nulls().unique()
+    named = pl.DataFrame(
+        {"address": addresses}
+        | {place: pl.Series([region(one, place) for one in addresses], dtype=pl.String) for place in places}
+    )
+    placed = counted.select("address").join(named, on="address", how="left", maintain_order="left")
+    regions = [placed[place] for place in places]
     return {
         "sex": [_Level(True, counted["sex"]), _Level(False, nothing)],
         "age_step": [*map(_Level, steps, bands), _Level(None, nothing)],
