@@ -13,6 +13,7 @@ Gionis and Tassa 2009, section 4).
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import polars as pl
 
@@ -177,7 +178,7 @@ class _Lattice:
 class _Level:
     """What one level of one attribute makes of each cell."""
 
-    of: "bool | int | Place | None"
+    of: Any
     column: pl.Series = field(repr=False)
 
 
@@ -187,7 +188,7 @@ QUASI_OF = {"sex": "sex", "age_step": "age_band", "race": "race", "place": "regi
 def _levels(counted: pl.DataFrame, profile: Profile) -> dict[str, list[_Level]]:
     nothing = pl.Series([None] * counted.height, dtype=pl.String)
     steps = [profile.age_step, *(step for step in STEPS if step > profile.age_step)]
-    distinct_ages = counted.select("age", "age_width").unique()
+    distinct_ages = counted.select("age", "age_width").unique().sort("age", "age_width")
     rows = distinct_ages.rows()
     made = distinct_ages.with_columns(
         pl.Series(str(step), [age_band(age, max(step, width or 1), profile.age_top) for age, width in rows], pl.String)
@@ -198,7 +199,7 @@ def _levels(counted: pl.DataFrame, profile: Profile) -> dict[str, list[_Level]]:
     )
     bands = [joined[str(step)] for step in steps]
     places = PLACES[PLACES.index(profile.place) :]
-    addresses = counted["address"].drop_nulls().unique()
+    addresses = counted["address"].drop_nulls().unique().sort()
     named = pl.DataFrame(
         {"address": addresses}
         | {place: pl.Series([region(one, place) for one in addresses], dtype=pl.String) for place in places}
