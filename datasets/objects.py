@@ -116,8 +116,7 @@ class LocalObjects:
             raw = self._path(name).read_bytes()
         except FileNotFoundError:
             raise NotFound("there is no such object") from None
-        if hashlib.sha256(raw).hexdigest() != name:
-            raise Tampered("an object's bytes do not fit its name")
+        check_digest(raw, name)
         return raw
 
     def source(self, name: str) -> Path:
@@ -199,14 +198,42 @@ class LocalObjects:
         return tuple(f"{folder}/{path.name}" for path in sorted(root.iterdir())) if root.is_dir() else ()
 
     def _path(self, name: str) -> Path:
-        if not _DIGEST.fullmatch(name):
-            raise Misuse("an object's name is a SHA-256 in hexadecimal")
-        return self._objects / name[:2] / name
+        return self._objects / check_name(name)[:2] / name
 
     def _path_of(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise Misuse("a stored name is lower-case letters, digits, dots and dashes between slashes")
-        return self._named / name
+        return self._named / check_path(name)
+
+
+def check_name(name: str) -> str:
+    """Return an object's name.
+
+    Raises:
+        Misuse: it is not one, and must not become part of a path.
+    """
+    if not _DIGEST.fullmatch(name):
+        raise Misuse("an object's name is a SHA-256 in hexadecimal")
+    return name
+
+
+def check_path(name: str) -> str:
+    """Return the name of a named object.
+
+    Raises:
+        Misuse: it is not one, and could leave its folder.
+    """
+    if not _NAME.fullmatch(name):
+        raise Misuse("a stored name is lower-case letters, digits, dots and dashes between slashes")
+    return name
+
+
+def check_digest(raw: bytes, name: str) -> None:
+    """Refuse bytes that are not those of a name.
+
+    Raises:
+        Tampered: they are not.
+    """
+    if hashlib.sha256(raw).hexdigest() != name:
+        raise Tampered("an object's bytes do not fit its name")
 
 
 def _sync_folder(folder: Path) -> None:

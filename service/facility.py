@@ -15,11 +15,12 @@ from datasets.keystore import FileKeystore, root_key
 from datasets.manifest import Anchor, Manifest, from_dict
 from datasets.objects import LocalObjects, Objects
 from datasets.recipes import Recipe, load
+from datasets.s3 import Account, S3Objects
 from datasets.store import Store
 from datasets.vault import Vault
 from policies import access
 from policies.entry import Clock
-from policies.errors import Misuse, NotFound
+from policies.errors import NotFound
 from policies.people import Person
 from policies.thresholds import FOLDER, budget
 from service import identity
@@ -153,7 +154,7 @@ def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
     logging.getLogger("medtrain").setLevel(settings.log_level.upper())
     logging.getLogger("absl").setLevel(logging.ERROR)  # the accountant names every order it leaves out
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    objects = _objects(settings.store)
+    objects = objects_of(settings)
     root = settings.passphrase.get_secret_value() or root_key(settings.home / "root.key")
     keystore = FileKeystore(settings.home / "keystore", root)
     key = keystore.signing_key("checkpoint")
@@ -181,7 +182,18 @@ def is_frozen(session: Session) -> bool:
     return session.scalar(sa.select(FreezeRow.id).where(FreezeRow.thawed_at.is_(None)).limit(1)) is not None
 
 
-def _objects(store: str) -> Objects:
-    if "://" in store:
-        raise Misuse("the object store is a local folder; other kinds are not built in yet")
-    return LocalObjects(Path(store))
+def objects_of(settings: Settings) -> Objects:
+    """Return the object store that the settings name.
+
+    Raises:
+        Misuse: it is of a kind that this program does not know.
+    """
+    if "://" not in settings.store:
+        return LocalObjects(Path(settings.store))
+    account = Account(
+        settings.store_endpoint,
+        settings.store_region,
+        settings.store_access_key.get_secret_value(),
+        settings.store_secret_key.get_secret_value(),
+    )
+    return S3Objects(settings.store, account)
