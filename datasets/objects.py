@@ -46,7 +46,7 @@ class Objects(Protocol):
     """
 
     def stage(self, chunks: Iterable[bytes]) -> Staged: ...
-    def settle(self, staged: Staged) -> None: ...
+    def settle(self, *staged: Staged) -> None: ...
     def put(self, raw: bytes) -> str: ...
     def get(self, name: str) -> bytes: ...
     def source(self, name: str) -> Path | bytes: ...
@@ -80,24 +80,26 @@ class LocalObjects:
                 size += len(chunk)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(self._staged)
         return Staged(digest.hexdigest(), size, token)
 
-    def settle(self, staged: Staged) -> None:
-        """Make staged bytes an object. Settling again, after a crash, changes nothing.
+    def settle(self, *staged: Staged) -> None:
+        """Make staged bytes objects. Settling again, after a crash, changes nothing.
 
         Raises:
             NotFound: what was staged has been swept, and the object is not there either.
         """
-        target = self._path(staged.name)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        try:
-            os.replace(self._staged / staged.token, target)  # noqa: PTH105  # one seam for the fault-injection tests
-        except FileNotFoundError:
-            if not target.exists():
-                raise NotFound("the staged object is gone: stage it again") from None
-        _sync_folder(target.parent)
-        _sync_folder(self._objects)
+        folders = {self._objects}
+        for one in staged:
+            target = self._path(one.name)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            try:
+                os.replace(self._staged / one.token, target)  # noqa: PTH105  # one seam for the fault-injection tests
+            except FileNotFoundError:
+                if not target.exists():
+                    raise NotFound("the staged object is gone: stage it again") from None
+            folders.add(target.parent)
+        for folder in sorted(folders, reverse=True):
+            _sync_folder(folder)
 
     def put(self, raw: bytes) -> str:
         """Return the name of ``raw``, which is now an object."""

@@ -69,20 +69,21 @@ class S3Objects:
         obstore.put(self._store, f"{STAGED}/{token}", raw)
         return Staged(hashlib.sha256(raw).hexdigest(), len(raw), token)
 
-    def settle(self, staged: Staged) -> None:
-        """Make staged bytes an object. Settling again, after a crash, changes nothing.
+    def settle(self, *staged: Staged) -> None:
+        """Make staged bytes objects. Settling again, after a crash, changes nothing.
 
         Raises:
             NotFound: what was staged has been swept, and the object is not there either.
         """
-        target, waiting = self._path(staged.name), f"{STAGED}/{staged.token}"
-        try:
-            obstore.copy(self._store, waiting, target)
-        except (NotFoundError, FileNotFoundError):
-            if not self._there(target):
-                raise NotFound("the staged object is gone: stage it again") from None
-        with suppress(NotFoundError, FileNotFoundError):
-            obstore.delete(self._store, waiting)
+        for one in staged:
+            target, waiting = self._path(one.name), f"{STAGED}/{one.token}"
+            try:
+                obstore.copy(self._store, waiting, target)
+            except (NotFoundError, FileNotFoundError):
+                if not self._there(target):
+                    raise NotFound("the staged object is gone: stage it again") from None
+            with suppress(NotFoundError, FileNotFoundError):
+                obstore.delete(self._store, waiting)
 
     def put(self, raw: bytes) -> str:
         """Return the name of ``raw``, which is now an object."""

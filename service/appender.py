@@ -150,9 +150,10 @@ def _to_postgresql(database: sa.Engine, rows: Sequence[tuple[Any, ...]]) -> Sequ
                 for number, row in zip(numbers, rows, strict=True):
                     copy.write_row((number, *row))
         connection.commit()
-        return numbers
     except BaseException:
         borrowed.rollback()
         raise
+    else:
+        return numbers
     finally:
         borrowed.close()

@@ -59,7 +59,8 @@ def read_bundle(folder: Path, number: int, width: int) -> list[bytes]:
     Raises:
         Tampered: it is missing, or not of that many entries.
     """
-    raw, found, at = _read(folder, "entries", number, width), [], 0
+    raw, at = _read(folder, "entries", number, width), 0
+    found: list[bytes] = []
     size, take = len(raw), found.append
     while at < size - 1:
         begin = at + 2

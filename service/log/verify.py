@@ -16,7 +16,6 @@ from service.log import tiles, tree
 from service.log.log import Log
 from service.models_log import EntryRow, NodeRow, PendingRow, PositionRow
 
-
 COPIED = ("at", "actor", "action", "kind", "object", "permit", "decision")
 """What the database copies out of an entry into columns, for searching."""
 
@@ -162,15 +161,15 @@ def _verify_database(session: Session, published: Checkpoint) -> None:
     rows = rows.join(EntryRow, EntryRow.id == PositionRow.entry).order_by(PositionRow.position)
     stored = sa.select(NodeRow.level, NodeRow.number, NodeRow.hash)
     nodes = {(level, number): value for level, number, value in session.execute(stored)}
-    expected = 0
+    size = 0
     with session.connection().execution_options(yield_per=tiles.WIDTH).execute(rows) as found:
         for some in found.partitions():
-            for expected, (place, leaf, body, *copied) in enumerate(some, expected):
+            for expected, (place, leaf, body, *copied) in enumerate(some, size):
                 if place != expected or leaf != sha256(b"\0" + body).digest():
                     raise Tampered("an entry of the database is not the one that has its place in the log")
                 if copied != _copied(body):
                     raise Tampered("a searchable column of the database does not fit its entry")
-            expected += 1
+            size += len(some)
             for level, number, value in grown.extend([row[1] for row in some]):
                 if level % tree.STEP == 0 and nodes.get((level, number)) != value:
                     raise Tampered("a stored hash of the database does not fit the entries")
