@@ -28,7 +28,8 @@ def features(images: np.ndarray, side: int = 32) -> np.ndarray:
     around = ((0, 0), (top, side - height - top), (left, side - width - left))
     parts = [_scatter(np.pad(part, around, mode="reflect"), side) for part in _blocks(images)]
     found = np.concatenate(parts) if parts else np.zeros((0, PATHS * (side // 4) ** 2), np.float32)
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    unit: np.ndarray = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def centred(values: np.ndarray, paths: int = PATHS) -> np.ndarray:

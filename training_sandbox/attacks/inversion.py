@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from training_sandbox import noise
-
 _PUBLIC = b"medtrain inversion check, public"
 
 
@@ -40,6 +38,8 @@ def gradient_leak(width: int, sigma: float, trials: int = 64) -> Leak:
 
     That gradient is the record times one number, clipped to norm 1, so the attacker need only look at its direction.
     """
+    from training_sandbox import noise
+
     random = np.random.default_rng(0)
     bare, noisy, chance = [], [], []
     for trial in range(trials):

@@ -84,7 +84,8 @@ def likelihood_ratio(target: np.ndarray, shadows: np.ndarray, inside: np.ndarray
         found: np.ndarray = -0.5 * np.square((target - mean) / spread) - np.log(spread)
         return found
 
-    return log_density(mean_in, float(spread_in)) - log_density(mean_out, float(spread_out))
+    ratio: np.ndarray = log_density(mean_in, float(spread_in)) - log_density(mean_out, float(spread_out))
+    return ratio
 
 
 def halves(models: int, patients: int, seed: int) -> np.ndarray:

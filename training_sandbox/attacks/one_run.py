@@ -16,6 +16,7 @@ import torch
 from scipy.stats import binom
 
 from training_sandbox import accountant, noise, trainer
+from training_sandbox.algorithms.teller import Teller, bounded
 from training_sandbox.graph.format import Graph, Node, Ref, Tensor
 from training_sandbox.patients import Patients
 from training_sandbox.plan import DPPlan, smallest_cap
@@ -131,6 +132,17 @@ def audit(plan: DPPlan, *, seed: int, canaries: int = 500, train: Train | None =
     first = {"axis": torch.zeros(1, canaries)}
     last = (train or _train)(graph, first, table, terms, key)
     return bound(inside, last["axis"][0].double().numpy(), accountant.epsilon(terms).pld, plan.delta)
+
+
+def audit_sums(plan: DPPlan, *, seed: int, canaries: int = 500) -> Bound:
+    """Return the same of the sums that algorithms learn from: each canary is a row along an axis of its own."""
+    terms = replace(plan, public_patients=canaries, cap=canaries)
+    inside = (noise.words(_PUBLIC, "coins", seed, "", canaries) >> np.uint64(63)).astype(bool)
+    teller = Teller(terms, noise.words(_PUBLIC, "audit", seed, "", 4).tobytes())
+    rows = bounded(np.eye(canaries)[inside])
+    weights = np.ones((int(inside.sum()), 1))
+    scores = np.sum([teller.sum(rows, weights)[:, 0] for _ in range(terms.steps)], axis=0)
+    return bound(inside, scores, accountant.epsilon(terms).pld, plan.delta)
 
 
 def _train(
