@@ -50,7 +50,8 @@ def estimate(facility: Facility, person: Person, spec: Mapping[str, Any]) -> dic
         record(facility.database, this.entry(stage="estimate"))
         terms = runs.terms_of(facility, permit, spec)
     rules, plan = budget(), terms.plan
-    one = runs.charges_of("estimate", plan, terms.look, frozenset(), frozenset(), trains=terms.method.trains)
+    anybody = frozenset({"anybody"})
+    one = runs.charges_of("estimate", plan, terms.look, anybody, anybody, trains=terms.method.trains)
     lifetime = ledger.cap(rules).rho
     used = runs.usage(facility, permit.id)
     return {
