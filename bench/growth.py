@@ -25,10 +25,8 @@ def main() -> None:
         one(int(sys.argv[1]), int(sys.argv[2]))
         return
     for kind, cases in CASES.items():
-        print(
-            f"| {kind} | patients | steps | cap | seconds | ms a step | peak MiB above the data
-            |\n|---|---|---|---|---|---|---|"
-        )
+        print(f"| {kind} | patients | steps | cap | seconds | ms a step | peak MiB above the data |")
+        print("|---|---|---|---|---|---|---|")
         for patients, steps in cases:
             done = subprocess.run(
                 [sys.executable, __file__, str(patients), str(steps)], capture_output=True, text=True, check=True
