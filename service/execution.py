@@ -4,11 +4,9 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
 
 from datasets.permits import Permit
 from datasets.vault import Blob
@@ -16,12 +14,13 @@ from policies.entry import stamp
 from policies.errors import PermitExpired, Refused, TrainingFailed
 from policies.states import PermitState, RunState
 from policies.thresholds import FOLDER, file_digest, release_rules
+from service import progress
 from service.acts import is_frozen, system_entry
 from service.database import reading
 from service.facility import Facility
 from service.models import RunRow
 from training_sandbox import certificate, egress
-from training_sandbox.audit import Audit, check_disclosure
+from training_sandbox.audit import Audit, check_attacks, check_disclosure
 from training_sandbox.audit import audit as audit_steps
 from training_sandbox.certificate import Approval, Source
 from training_sandbox.egress import OUTPUTS, failure_code, vet
@@ -82,12 +81,6 @@ def run_row(facility: Facility, run: str) -> RunRow:
         return session.get_one(RunRow, run)
 
 
-def waiting_runs(facility: Facility) -> Sequence[str]:
-    """Return the runs that are queued: their job starts, or goes on, with the service."""
-    with reading(facility.database) as session:
-        return session.scalars(sa.select(RunRow.id).where(RunRow.state == RunState.QUEUED)).all()
-
-
 def check_may_go_on(facility: Facility, row: RunRow, permit: Permit) -> None:
     """Refuse to hand out keys when the permit ended, the facility was frozen or the run was cancelled meanwhile.
 
@@ -131,7 +124,10 @@ def train(facility: Facility, row: RunRow, folder: Path) -> dict[str, Any]:
     """
     found = proved()
     tier = tier_for(facility, row.document["data_class"], found)
-    ending = run_jailed(Folders(folder / "in", folder / "out"), run_keys(facility, row).line(), LIMITS, tier)
+    folders = Folders(folder / "in", folder / "out")
+    ending = run_jailed(
+        folders, run_keys(facility, row).line(), LIMITS, tier, heard=partial(progress.HEARD.hear, row.id)
+    )
     if ending.outcome != "ok":
         outputs = collect(folder / "out", OUTPUTS, LIMITS.output_bytes) if ending.outcome == "failed" else {}
         why = ending.reason or failure_code(outputs)
@@ -154,10 +150,12 @@ def audit(facility: Facility, row: RunRow, done: dict[str, Any]) -> dict[str, An
         EgressRefused, AuditFailed, Tampered: what the run left does not fit its plan.
     """
     outcome = examined(facility, row, done)
+    audited = outcome.audit()
+    check_attacks(outcome.vetted.attacks, audited)
     return {
         **done,
         "model": outcome.vetted.digest,
-        "epsilon": outcome.audit().as_dict(),
+        "epsilon": audited.as_dict(),
         "utility": outcome.vetted.result.as_dict(),
         "tier": done["ending"]["tier"],
     }

@@ -8,6 +8,7 @@ Every change of state is one transaction with its log entry and the record of th
 
 import io
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -27,16 +28,21 @@ from policies.canonical import digest
 from policies.entry import stamp
 from policies.errors import BadInput, MedtrainError
 from policies.states import RunState, SubmissionState, VersionState
-from service import execution, submissions
+from service import execution, queue, submissions
 from service.acts import code_of, system_entry
 from service.archive import unpack
 from service.database import reading, work_in
 from service.facility import Facility
 from service.models import DatasetRow, PatientRow, ReleaseRow, RunRow, UploadRow, VersionRow
+from service.progress import HEARD
 from service.training import job_folder
+from training_sandbox.jail.collect import take
+from training_sandbox.job import CHECKPOINT, EVALUATION_ONLY
 
 BUCKETS = 16
 SHOWN_QUARANTINE = 1000
+LOOK = 1.0
+"""Seconds between two looks at the queue, when nobody has woken it."""
 
 
 def _refuse_pickle(_self: object, _text: str) -> Any:
@@ -48,6 +54,12 @@ class _Running:
 
     facility: Facility
     datasource: SQLAlchemyDatasource
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.wake, self.closing = threading.Event(), threading.Event()
+        self.started: set[str] = set()
+        self.dispatcher: threading.Thread | None = None
 
 
 _running = _Running()
@@ -75,12 +87,20 @@ def start(facility: Facility) -> None:
         settings.database, engine=facility.database, serializer=DBOSPortableJSONSerializer()
     )
     DBOS.launch()
-    for run in execution.waiting_runs(facility):
-        carry_out(run)
+    _running.started.clear()
+    _running.closing.clear()
+    dispatch()
+    _running.dispatcher = threading.Thread(target=_dispatch_for_ever, name="medtrain-queue", daemon=True)
+    _running.dispatcher.start()
 
 
 def stop(patience_seconds: int) -> None:
     """Stop the workers, giving running jobs that long to end; what is not done goes on at the next start."""
+    _running.closing.set()
+    _running.wake.set()
+    if _running.dispatcher is not None:
+        _running.dispatcher.join()
+        _running.dispatcher = None
     DBOS.destroy(workflow_completion_timeout_sec=patience_seconds)
 
 
@@ -91,9 +111,28 @@ def begin_processing(submission: str) -> None:
 
 
 def carry_out(run: str) -> None:
-    """Start a run; a second call for the same one changes nothing."""
-    with SetWorkflowID(f"run-{run}"):
-        DBOS.start_workflow(carry_out_run, run)
+    """Start a queued run, now or when its turn comes; a second call for the same one changes nothing."""
+    del run  # it waits in the database; who is next is the queue's decision
+    dispatch()
+
+
+def dispatch() -> None:
+    """Start as many queued runs as there is room for, in the order of ``service.queue``."""
+    with _running.turn:
+        most = _running.facility.settings.runs_at_once
+        for run in queue.next_runs(_running.facility, frozenset(_running.started), most):
+            with SetWorkflowID(f"run-{run}"):
+                DBOS.start_workflow(carry_out_run, run)
+            _running.started.add(run)
+
+
+def _dispatch_for_ever() -> None:
+    """A run that has ended makes room for another."""
+    while not _running.closing.is_set():
+        _running.wake.wait(LOOK)
+        _running.wake.clear()
+        if not _running.closing.is_set():
+            dispatch()
 
 
 @DBOS.workflow()
@@ -280,6 +319,8 @@ def _train(run: str) -> dict[str, Any]:
     folder = facility.settings.home / "jobs" / run
     if not (folder / "in" / "job.json").is_file():
         _prepare(run)
+    if left := take(folder / "out", CHECKPOINT, execution.LIMITS.output_bytes):  # killed on the way: it goes on there
+        (folder / "in" / CHECKPOINT).write_bytes(left)
     shutil.rmtree(folder / "out", ignore_errors=True)
     (folder / "out").mkdir(mode=0o700)
     return execution.train(facility, row, folder)
@@ -295,6 +336,11 @@ def _await_release(run: str, found: dict[str, Any]) -> str:
     row = work.session.get_one(RunRow, run)
     row.state = RunState.AWAITING_RELEASE
     row.document = {**row.document, "tier": found["tier"]}
+    if row.document["algorithm"]["name"] == EVALUATION_ONLY:  # no model leaves, only figures that were charged for
+        row.state = RunState.RELEASED
+        row.document = {**row.document, "figures": found["utility"]["charged"]}
+        work.add(system_entry(facility, "run.evaluated", "run", run, permit=row.permit))
+        return row.state.value
     work.session.add(
         ReleaseRow(
             run=run,
@@ -330,6 +376,7 @@ def _fail_run(run: str, code: str) -> str:
 def _clean_up(run: str) -> bool:
     """Remove the job folder and destroy the run's keys: nobody can redo the noise."""
     facility, row = _running.facility, execution.run_row(_running.facility, run)
+    HEARD.forget(run)
     shutil.rmtree(facility.settings.home / "jobs" / run, ignore_errors=True)
     execution.destroy_keys(facility, row)
     return True

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         SecretStr(""), description="The PIN of the hardware module, or the token of the key service."
     )
     tier: Literal["", "T0", "T1", "T2", "T3"] = Field("", description="Isolation tier to insist on, beyond the rules.")
+    runs_at_once: int = Field(2, ge=1, le=64, description="Training runs under way at a time; the others are queued.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the program says.")
     log_origin: str = Field(
         "medtrain.local/log",
