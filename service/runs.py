@@ -27,7 +27,7 @@ from service.facility import Facility
 from service.models import DatasetRow, ReleaseRow, RunRow, VersionRow
 from service.repositories.charges import LEDGER
 from service.repositories.place import take_turns
-from service.training import Choice, parts_of, recipe_task
+from service.training import Choice, objectors, parts_of, recipe_task
 
 DEAD = (RunState.REFUSED, RunState.CANCELLED)
 TURNS = 0x72756E73  # any fixed number: runs that begin take turns, so that two never use the last of a permit
@@ -55,10 +55,11 @@ def submit(
         facility,
         person,
         Action.RUN_SUBMIT,
-        permits.resource_of(permit),
+        permits.resource_of(permit, facility.datasets.get(permit.dataset)),
         permit=permit.id,
         not_before=stamp(permit.not_before),
         not_after=stamp(permit.not_after),
+        foreign=permit.foreign,
     ) as this:
         epsilon = permits.decimal(spec["epsilon"], "epsilon")
         choice = Choice.of(spec.get("training") or {})
@@ -79,7 +80,8 @@ def submit(
         plan = choice.plan(float(epsilon), float(request.delta), int(dataset.document["declared_patients"]), recipe)
         if plan.public_patients < release_rules().minimum_patients:
             raise Refused("the dataset is too small for a release: no run is started")
-        train, holdout = parts_of(facility, permit.dataset, number)
+        against = objectors(facility, permit.dataset, permit.purpose)
+        train, holdout = parts_of(facility, permit.dataset, number, against)
         evaluation = choice.evaluation
         charges = charges_of(made, plan, evaluation, train, holdout)
         document = {

@@ -29,7 +29,7 @@ def post_run(
 ) -> dict[str, Any]:
     """Submit a packed model; its cost is reserved at once. ``spec`` is JSON: permit, epsilon, training."""
     made = runs.submit(here, caller, _spec(spec), graph.file.read(), init.file.read(), key)
-    jobs.carry_out(made["id"])
+    jobs.begin_runs()
     return made
 
 

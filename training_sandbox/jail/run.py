@@ -25,7 +25,7 @@ WORKER = "from training_sandbox.worker import main; main()"
 _LAUNCHER = "from training_sandbox.jail.launch import main; main()"
 
 Outcome = Literal["ok", "failed", "timeout", "killed"]
-Reason = Literal["", "memory", "output", "wall-clock", "signal"]
+Reason = Literal["", "memory", "output", "wall-clock", "signal", "stopped"]
 
 # Everything a job may say while it runs; what else it prints is thrown away, and all that follows the first 64 KiB.
 VOCABULARY = re.compile(rb"(started|tenth [0-9]|tenth 10|evaluating|finished)")
@@ -61,6 +61,7 @@ def run(
     *,
     program: str = WORKER,
     heard: Callable[[str], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
     places: tuple[cgroups.Place, ...] | None = None,
 ) -> Ending:
     """Run ``program`` in a jail of ``tier`` and wait for its end; afterwards no process of it is left.
@@ -72,6 +73,7 @@ def run(
         tier: T0, T1 or T2. Which of them holds on this machine is the probe's business.
         program: Python source; it sees the input and output folders as ``sys.argv[1:]``.
         heard: Called with each word of ``VOCABULARY`` the job says.
+        stopped: Asked every fifth of a second while the job runs; at the first yes it is killed.
         places: Where cgroups can be made; looked up where not given.
 
     Raises:
@@ -91,7 +93,7 @@ def run(
             order["keep"].append(status)
             order["status"] = None
         full = partial(_full, {folders.out: limits.output_bytes, scratch: limits.scratch_bytes})
-        ending = _wait(_start(order, stack), keys, limits, tier, heard=heard, full=full)
+        ending = _wait(_start(order, stack), keys, limits, tier, heard=heard, full=full, stopped=stopped)
         if full():
             ending = replace(ending, outcome="killed", reason="output")
         elif ending.outcome != "ok" and group.out_of_memory():
@@ -202,6 +204,7 @@ def _wait(
     *,
     heard: Callable[[str], None],
     full: Callable[[], bool],
+    stopped: Callable[[], bool],
 ) -> Ending:
     deadline = time.monotonic() + limits.wall_seconds
     words = _Words(heard)
@@ -226,6 +229,8 @@ def _wait(
                 return _kill(process, Ending("timeout", tier, "wall-clock"))
             if full():
                 return _kill(process, Ending("killed", tier, "output"))
+            if stopped():
+                return _kill(process, Ending("killed", tier, "stopped"))
         while not pipe.closed and (chunk := os.read(pipe.fileno(), 4096)) and words.hear(chunk):
             pass
     if process.returncode == 0:
