@@ -57,5 +57,34 @@ DUE = {
     "patient-objects": N_("a patient objects to a purpose"),
 }
 
+ACTIONS_GOVERNANCE = {
+    "dataset.merge-patients": N_("merge two records of a patient"),
+    "dataset.describe": N_("describe a dataset"),
+    "dataset.measure": N_("release charged figures"),
+    "dataset.count": N_("ask for a charged count"),
+    "dataset.lineage": N_("look at a dataset's lineage"),
+    "dataset.use": N_("look at the use of the data"),
+    "dataset.assess": N_("draw up an impact assessment"),
+    "dataset.leave": N_("leave with all data"),
+    "permit.amend": N_("amend an application"),
+    "permit.renew": N_("renew a permit"),
+    "permit.close": N_("close a permit"),
+    "permit.sign": N_("sign a permit"),
+    "permit.review-owner": N_("review an application for the hospital"),
+    "permit.sign-owner": N_("sign a permit for the owner"),
+    "run.start": N_("start a run"),
+    "run.checkpoint": N_("pass a checkpoint"),
+    "run.release": N_("hand over a model"),
+    "extract.prepare": N_("prepare an extract"),
+    "extract.show": N_("look at an extract"),
+    "extract.fetch": N_("fetch an extract"),
+    "rights.file": N_("file a patient's request"),
+    "rights.show": N_("look at a patient's request"),
+    "rights.decide": N_("decide on a patient's request"),
+    "incident.show": N_("look at an incident"),
+    "incident.record": N_("record an incident"),
+    "incident.subjects": N_("list the patients of an incident"),
+}
+
 GOVERNANCE = {**ARTICLE_57, **DUE, **CHECKS, **PARTIES, **SIDES, **TOLD, **KINDS, **MOVES}
 """Every one of them."""
