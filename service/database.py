@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from policies.entry import Clock, Entry, stamp
 from policies.errors import MissingLogEntry
+from service import models_governance  # noqa: F401  # its tables are governed as well
 from service.appender import Appender
 from service.models import Base, Governed
 from service.models_log import EntryRow

@@ -12,7 +12,7 @@ from policies.errors import Conflict, NotFound, SeparationOfDuty
 from policies.people import Person
 from policies.states import RunState, check_transition
 from policies.thresholds import release_rules
-from service import execution, runs
+from service import execution, permits, runs
 from service.acts import act, seen, system_entry
 from service.database import Work, reading, unit_of_work
 from service.facility import Facility
@@ -58,6 +58,9 @@ def approve(facility: Facility, person: Person, run: str) -> dict[str, Any]:
         mine = Approval(person.id, stamp(facility.clock()))
         approvals = (*before, mine)
         complete = len(approvals) >= release_rules().approvals
+        if complete:
+            permit = permits.in_force(facility, row.permit)
+            this.policies += execution.check_may_go_on(facility, row, permit, Action.RUN_RELEASE)
         outcome = execution.examined(facility, row, held.document) if complete else None
         with unit_of_work(facility.database, facility.clock) as work:
             work.session.get_one(RunRow, run, with_for_update=True)

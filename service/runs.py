@@ -28,7 +28,7 @@ from service.facility import Facility
 from service.models import DatasetRow, ReleaseRow, RunRow, VersionRow
 from service.repositories.charges import LEDGER
 from service.repositories.place import take_turns
-from service.training import Choice, Method, parts_of, recipe_task
+from service.training import Choice, Method, objectors, parts_of, recipe_task
 from training_sandbox.plan import DPPlan, Mechanism
 from training_sandbox.settings import Loss, Task
 
@@ -93,10 +93,11 @@ def submit(
         facility,
         person,
         Action.RUN_SUBMIT,
-        permits.resource_of(permit),
+        permits.resource_of(permit, facility.datasets.get(permit.dataset)),
         permit=permit.id,
         not_before=stamp(permit.not_before),
         not_after=stamp(permit.not_after),
+        foreign=permit.foreign,
     ) as this:
         epsilon, choice, method = (
             permits.decimal(spec["epsilon"], "epsilon"),
@@ -115,7 +116,8 @@ def submit(
         permit_rules.check_can_start_run(person, permit, request, usage(facility, permit.id), facility.clock())
         task, loss = check_model(facility.recipe(permit.recipes[0]), choice, method, graph, init)
         terms = terms_of(facility, permit, spec)
-        train, holdout = parts_of(facility, permit.dataset, number)
+        against = objectors(facility, permit.dataset, permit.purpose)
+        train, holdout = parts_of(facility, permit.dataset, number, against)
         charges = charges_of(made, terms.plan, terms.look, train, holdout, trains=method.trains)
         document = {
             "dataset": permit.dataset,

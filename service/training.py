@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import sqlalchemy as sa
 
 from datasets import extracts
@@ -15,6 +16,7 @@ from policies.errors import Misuse
 from service.database import reading
 from service.facility import Facility
 from service.models import PatientRow, RunRow
+from service.rights import objecting
 from training_sandbox.job import EVALUATION_ONLY, Job
 from training_sandbox.plan import DPPlan
 from training_sandbox.settings import Evaluation, Loss, Optimiser, Task, outputs
@@ -184,15 +186,31 @@ def recipe_task(recipe: Recipe, choice: Choice) -> tuple[Task, Loss, int]:
     return task, choice.loss, outputs(task, choice.loss)
 
 
-def parts_of(facility: Facility, dataset: str, version: int) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the index tokens of a version's training and held-out patients: all of them, records or not."""
+def objectors(facility: Facility, dataset: str, purpose: str) -> frozenset[str]:
+    """Return the pseudonyms of a dataset's patients whose data are not used for a purpose."""
+    with reading(facility.database) as session:
+        rows = session.execute(sa.select(PatientRow.pseudonym, PatientRow.token).where(PatientRow.project == dataset))
+        token = dict(rows.all())
+    against = objecting(facility, token.values(), purpose)
+    return frozenset(pseudonym for pseudonym in token if token[pseudonym] in against)
+
+
+def parts_of(
+    facility: Facility, dataset: str, version: int, without: frozenset[str] = frozenset()
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the index tokens of a version's training and held-out patients: all of them, records or not.
+
+    Args:
+        without: Pseudonyms of patients who object to the purpose.
+    """
     manifest = facility.manifest_of(dataset, version)
     pseudonyms = facility.store.scan(manifest, "person").select("patient").unique().collect()["patient"]
     train, holdout = extracts.split(pseudonyms, split_key(facility, dataset), HOLDOUT)
     with reading(facility.database) as session:
         rows = session.execute(sa.select(PatientRow.pseudonym, PatientRow.token).where(PatientRow.project == dataset))
         token = dict(rows.all())
-    return frozenset(token[p] for p in train), frozenset(token[p] for p in holdout)
+    left = ([name for name in side if name not in without] for side in (train, holdout))
+    return tuple(frozenset(token[name] for name in side) for side in left)  # type: ignore[return-value]  # two sides
 
 
 def split_key(facility: Facility, dataset: str) -> bytes:
@@ -225,6 +243,8 @@ def job_folder(
     features = build(
         recipe, lambda table: facility.store.scan(manifest, table), split_key(facility, document["dataset"])
     )
+    without = objectors(facility, document["dataset"], facility.permits.get(row.permit).purpose)
+    features = replace(features, frame=features.frame.filter(~pl.col("patient").is_in(list(without))))
     train, holdout = extracts.split(
         features.frame["patient"].unique(maintain_order=True), split_key(facility, document["dataset"]), HOLDOUT
     )

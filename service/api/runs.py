@@ -32,7 +32,7 @@ def post_run(
     ``spec`` is JSON: permit, epsilon, training, algorithm, search, examination.
     """
     made = runs.submit(here, caller, _spec(spec), _read(graph), _read(init), key)
-    jobs.carry_out(made["id"])
+    jobs.begin_runs()
     return made
 
 

@@ -25,7 +25,7 @@ WORKER = "from training_sandbox.worker import main; main()"
 _LAUNCHER = "from training_sandbox.jail.launch import main; main()"
 
 Outcome = Literal["ok", "failed", "timeout", "killed"]
-Reason = Literal["", "memory", "output", "wall-clock", "signal"]
+Reason = Literal["", "memory", "output", "wall-clock", "signal", "stopped"]
 
 # Everything a job may say while it runs; what else it prints is thrown away, and all that follows the first 64 KiB.
 VOCABULARY = re.compile(rb"(started|tenth [0-9]|tenth 10|evaluating|finished)")
@@ -61,6 +61,7 @@ def run(
     *,
     program: str = WORKER,
     heard: Callable[[str], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
     places: tuple[cgroups.Place, ...] | None = None,
 ) -> Ending:
     """Run ``program`` in a jail of ``tier`` and wait for its end; afterwards no process of it is left.
@@ -72,6 +73,7 @@ def run(
         tier: T0, T1 or T2. Which of them holds on this machine is the probe's business.
         program: Python source; it sees the input and output folders as ``sys.argv[1:]``.
         heard: Called with each word of ``VOCABULARY`` the job says.
+        stopped: Asked every fifth of a second while the job runs; at the first yes it is killed.
         places: Where cgroups can be made; looked up where not given.
 
     Raises:
@@ -79,13 +81,13 @@ def run(
     """
     once = partial(_run, limits=limits, tier=tier, places=places)
     if not limits.gpus:
-        return once(folders, keys, program=program, heard=heard)
+        return once(folders, keys, program=program, heard=heard, stopped=stopped)
     if tier is not Tier.T2:
         raise JailTooWeak("a GPU is handed out in a jail of tier T2 only")
     with gpu.tenancy(limits.gpus):
         _clear(once)
         try:
-            return once(folders, keys, program=program, heard=heard)
+            return once(folders, keys, program=program, heard=heard, stopped=stopped)
         finally:
             _clear(once)
 
@@ -96,7 +98,7 @@ def _clear(once: Callable[..., Ending]) -> None:
         empty = Folders(Path(name, "in"), Path(name, "out"))
         empty.data.mkdir()
         empty.out.mkdir()
-        if once(empty, b"", program=gpu.WIPE, heard=lambda _: None).outcome != "ok":
+        if once(empty, b"", program=gpu.WIPE, heard=lambda _: None, stopped=lambda: False).outcome != "ok":
             raise JailTooWeak("the memory of a GPU could not be cleared, or was not clear")
 
 
@@ -108,6 +110,7 @@ def _run(
     tier: Tier,
     program: str,
     heard: Callable[[str], None],
+    stopped: Callable[[], bool],
     places: tuple[cgroups.Place, ...] | None,
 ) -> Ending:
     with ExitStack() as stack:
@@ -124,7 +127,7 @@ def _run(
             order["keep"].append(status)
             order["status"] = None
         full = partial(_full, {folders.out: limits.output_bytes, scratch: limits.scratch_bytes})
-        ending = _wait(_start(order, stack), keys, limits, tier, heard=heard, full=full)
+        ending = _wait(_start(order, stack), keys, limits, tier, heard=heard, full=full, stopped=stopped)
         if full():
             ending = replace(ending, outcome="killed", reason="output")
         elif ending.outcome != "ok" and group.out_of_memory():
@@ -235,6 +238,7 @@ def _wait(
     *,
     heard: Callable[[str], None],
     full: Callable[[], bool],
+    stopped: Callable[[], bool],
 ) -> Ending:
     deadline = time.monotonic() + limits.wall_seconds
     words = _Words(heard)
@@ -259,6 +263,8 @@ def _wait(
                 return _kill(process, Ending("timeout", tier, "wall-clock"))
             if full():
                 return _kill(process, Ending("killed", tier, "output"))
+            if stopped():
+                return _kill(process, Ending("killed", tier, "stopped"))
         while not pipe.closed and (chunk := os.read(pipe.fileno(), 4096)) and words.hear(chunk):
             pass
     if process.returncode == 0:
