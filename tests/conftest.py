@@ -20,6 +20,7 @@ POSTGRES = Path(os.environ.get("MEDTRAIN_TEST_POSTGRES", "/usr/lib/postgresql/15
 ACCOUNT = "mtpg"  # a server refuses to run as root
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file, and the story on one database, in one worker: they share what is slow to make."""
     for item in items:
