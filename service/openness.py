@@ -18,7 +18,6 @@ from service.models import ChargeRow, DatasetRow, PermitRow, ReleaseRow, RunRow,
 from service.models_governance import MeasurementRow, RightsRow
 
 IN_USE = (PermitState.ACTIVE, PermitState.EXPIRED, PermitState.REVOKED, PermitState.CLOSED)
-"""How many runs the facility carries out at a time."""
 
 
 def register(facility: Facility) -> list[dict[str, Any]]:

@@ -1,12 +1,14 @@
 """Training runs."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Header, UploadFile
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from policies.canonical import strict_json
 from policies.errors import Misuse, Tampered
-from service import jobs, rehearsal, runs
+from service import jobs, rehearsal, runs, steps
 from service.api.caller import Caller, Here, Key
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -58,6 +60,22 @@ def post_rehearsal(
 def get_run(run: str, here: Here, caller: Caller) -> dict[str, Any]:
     """Show a run."""
     return runs.show(here, caller, run)
+
+
+def _watched(run: str, here: Here, caller: Caller) -> str:
+    """Return the id of a run that the caller may see; one look is one log entry, however long it lasts."""
+    runs.show(here, caller, run)
+    return run
+
+
+@router.get("/{run}/events", response_class=EventSourceResponse)
+async def get_events(
+    run: Annotated[str, Depends(_watched)], here: Here, last_event_id: Annotated[int, Header()] = -1
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a run: one event for each change of its state, ``end`` when it has ended or waits for a person."""
+    async for step in steps.follow(here, "run", run, last_event_id):
+        yield ServerSentEvent(data=step.as_dict(), event="state", id=str(step.entry))
+    yield ServerSentEvent(data={}, event="end")
 
 
 @router.post("/{run}/cancellation")
