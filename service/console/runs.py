@@ -84,7 +84,7 @@ def post_new(
     except MedtrainError as problem:
         fresh = {**given, "key": secrets.token_hex(8)}
         return _form(request, here, visitor, fresh, problem.http_status, wrong=str(problem))
-    jobs.carry_out(made["id"])
+    jobs.begin_runs()
     return RedirectResponse(f"/runs/{made['id']}", 303)
 
 
