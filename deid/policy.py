@@ -46,6 +46,8 @@ class Profile:
         rare_below: A category value held by fewer patients is replaced; 0 keeps all.
         conditions: Full diagnosis codes, or their three-character categories.
         text: Free text is rewritten, or dropped.
+        text_leak: Largest upper 95 % bound, in [0, 1], of the detector's measured leak with which free text is
+            published at all; null sets no limit.
         sha256: Of the file.
     """
 
@@ -63,6 +65,7 @@ class Profile:
     rare_below: int
     conditions: Conditions
     text: Text
+    text_leak: float | None
     sha256: str
 
 
@@ -112,6 +115,7 @@ def _check(profile: Profile) -> None:
         "max_suppressed": number(profile.max_suppressed, 0, 1, float),
         "age_step": number(profile.age_step, 1, 50),
         "age_top": number(profile.age_top, 1, 89),
+        "text_leak": profile.text_leak is None or number(profile.text_leak, 0, 1, float),
         "rare_below": number(profile.rare_below, 0, 1000),
         "name": isinstance(profile.name, str),
         "about": isinstance(profile.about, str),
