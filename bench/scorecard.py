@@ -200,7 +200,37 @@ _OPENMED = frozenset(
     + ["EMAIL", "ADDRESS", "STREET_ADDRESS", "MRN", "ID", "ID_NUM", "SSN", "NATIONAL_ID", "MEDICAL_RECORD_NUMBER"]
     + ["CREDIT_CARD", "IP_ADDRESS", "URL", "USERNAME"]
 )
-            yield _gold(note.text, note.spans, [(0, len(note.text), "NAME")])
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    raw = path.read_text("utf-8")
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in raw.splitlines() if line.strip()]
+    found = json.loads(raw)
+    if isinstance(found, dict):
+        found = found.get("fixtures", [])
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _presidio(folder: Path) -> Iterator[Gold]:
+    # Countries, bare years and nationalities are no identifiers here; invented companies are nobody's employer.
+    skipped = frozenset(
+        ["AGE", "TITLE", "NRP", "NATIONALITY", "US_STATE", "PREFIX", "GPE", "DATE_TIME", "ORGANIZATION"]
+    )
+    for one in json.loads((folder / "synth_dataset_v2.json").read_text("utf-8")):
+        spans = [(s["start_position"], s["end_position"], s["entity_type"]) for s in one["spans"]]
+        wanted = [(a, b, "NAME") for a, b, label in spans if label not in skipped and a < b]
+        yield _gold(one["full_text"], wanted, [(a, b, "NAME") for a, b, label in spans if label in skipped and a < b])
+
+
+def _columns(path: Path, wanted: Callable[[str], str]) -> Iterator[Gold]:
+    """Yield sentences of a file of lines "character tag", where only what is wanted counts."""
+    for block in re.split(r"\n\s*\n", path.read_text("utf-8")):
+        rows = [line.split() for line in block.splitlines() if len(line.split()) >= 2]
+        if rows:
+            text = "".join(row[0][0] for row in rows)
+            spans = [(n, n + 1, wanted(row[-1])) for n, row in enumerate(rows) if wanted(row[-1])]
+            yield _gold(text, spans, [(0, len(text), "NAME")])
 
 
 def _cluener(folder: Path) -> Iterator[Gold]:
