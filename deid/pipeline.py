@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from deid.detect import scorecard
 from deid.detect.span import LAYER_ORDER
 from deid.entities import gather
 from deid.identity import KINDS
@@ -127,6 +128,12 @@ class Scrubbing:
     def __init__(self, profile: Profile, layers: frozenset[str]) -> None:
         self._profile, self._layers = profile, layers
         self.found: Counter[str] = Counter()
+        card = scorecard.shipped()
+        self.free_text: dict[str, Any] = {
+            "leak_upper": card.leak_upper,
+            "limit": profile.text_leak,
+            "withheld": "dropped-by-profile" if profile.text == "drop" else card.verdict(profile.text_leak),
+        }
         self.scrubbed: Counter[str] = Counter()
 
     def apply(self, frames: dict[str, pl.DataFrame], patients: Patients, days: dict[str, int]) -> None:
@@ -135,7 +142,7 @@ class Scrubbing:
 
         finder = detector(self._layers)
         note = frames["note"]
-        if self._profile.text == "drop":
+        if self.free_text["withheld"]:
             frames["note"] = note.clear()
         elif note.height:
             moves = {key: days[key] if self._profile.dates == "shift" else None for key in days}
@@ -185,6 +192,7 @@ def _report(
         strangers=intake.strangers,
         columns=[asdict(column) for column in intake.columns],
         identifiers=notes.found,
+        free_text=notes.free_text,
         structured=structured,
         scrubbed=notes.scrubbed,
         pooled=pooled,

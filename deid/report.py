@@ -35,6 +35,7 @@ class Report:
         units: Source -> (input units counted before parsing, units refused by the reader).
         reasons: Reason -> rows and units quarantined for it.
         identifiers: Label -> identifiers found in free text.
+        free_text: The detector's measured bound of the leak, the profile's limit, and why free text is withheld, if so.
         structured: Target -> cells of direct identifiers that were replaced or removed.
         scrubbed: Label -> cells of other columns emptied because an identifier stood in them.
         columns: What each column seems to hold and what happened to it.
@@ -51,6 +52,7 @@ class Report:
     strangers: int
     columns: Sequence[Mapping[str, Any]]
     identifiers: Mapping[str, int]
+    free_text: Mapping[str, Any]
     structured: Mapping[str, int]
     scrubbed: Mapping[str, int]
     pooled: int
@@ -70,6 +72,9 @@ class Report:
             "quarantined": sum(one.quarantined for one in self.sources) + refused,
         }
 
+    def _free_text(self) -> Iterable[tuple[str, Any]]:
+        return ((name, "–" if value in (None, "") else value) for name, value in self.free_text.items())
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON types."""
         return {
@@ -88,6 +93,7 @@ class Report:
                 "structured": dict(sorted(self.structured.items())),
                 "other_cells": dict(sorted(self.scrubbed.items())),
             },
+            "free_text": dict(self.free_text),
             "rare_values_pooled": self.pooled,
             "unit_spellings": dict(sorted(self.unit_spellings.items())),
             "linkage": dict(sorted(self.linkage.items())),
@@ -108,6 +114,7 @@ class Report:
             ),
             _table("Quarantined, by reason", "隔离原因", ("reason", "rows"), d["quarantined"].items()),
             _table("Identifiers in free text", "自由文本中的标识符", ("kind", "found"), self.identifiers.items()),
+            _table("Free text", "自由文本", ("", "value"), self._free_text()),
             _table("Identifiers in columns", "结构化标识符", ("field", "cells"), self.structured.items()),
             _table("Identifiers in other cells", "其他单元格中的标识符", ("kind", "cells"), self.scrubbed.items()),
             _table(
