@@ -27,6 +27,7 @@ from deid.records import Records, Reject
 from deid.report import Report, SourceCount, count_reasons
 from deid.slots import target
 from deid.stages import CATEGORIES, code_conditions, people_of, pool, quasi, rare_values, tables_of
+from deid.transform.dicom import options_of
 from deid.transform.pseudonym import pseudonymiser, subkey, tokens
 from deid.transform.shift import offsets
 from deid.verify import Identity, second_look
@@ -86,7 +87,7 @@ def process(
     patients = assign(intake)
     refuse_unknowable(intake, patients)
     name, days_of = pseudonymiser(keys.pseudonym, project, "patient"), offsets(keys.shift, project)
-    clear_images(intake, name, days_of, subkey(keys.pseudonym, project, "images"))
+    clear_images(intake, name, days_of, subkey(keys.pseudonym, project, "images"), options_of(profile))
     if not any(batch.slots.height for batch in intake.batches):
         raise BadInput("no row of the input could be used: see the reasons of the quarantine, or the mapping")
     frames = gather(intake.batches)

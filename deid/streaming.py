@@ -35,6 +35,7 @@ from deid.spill import Spill
 from deid.stages import code_conditions, people_of, pool, quasi, rare_values, tables_of
 from deid.step import RowsLost, Step, StepReport, rejects
 from deid.survey import Part, Survey, claimed, said_by, survey
+from deid.transform.dicom import options_of
 from deid.transform.pseudonym import pseudonymiser, pseudonyms, subkey, tokens
 from deid.transform.shift import offsets
 from deid.verify import Hit, Identity, SecondLook, stop
@@ -239,7 +240,9 @@ class _Run:
         assert patients is not None
         name = pseudonymiser(self.keys.pseudonym, self.project, "patient")
         days_of = offsets(self.keys.shift, self.project)
-        images = ClearHeaders(name, days_of, subkey(self.keys.pseudonym, self.project, "images"))
+        images = ClearHeaders(
+            name, days_of, subkey(self.keys.pseudonym, self.project, "images"), options_of(self.profile)
+        )
         unread = unreadable(patients, self.found.unread)
         tabled = any(part.source.format != "notes" for part in self.found.parts.values())
         doubles = {part.number: self._duplicates(part) for part in self.found.parts.values()}

@@ -5,7 +5,7 @@ from collections import Counter
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.identity import Claim, known, link, resident_number
@@ -26,6 +26,7 @@ def people(rows: list[tuple]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+@settings(deadline=None)
 @given(st.lists(ROW, max_size=25))
 def test_risk_is_what_brute_force_finds(rows: list[tuple]) -> None:
     shown = [row for row in rows if not row[5]]
