@@ -44,8 +44,9 @@ def generate(path: Path, size: int, patients: int) -> int:
     filler = ",".join(f"一般情况可，第{n}项未见异常" for n in range(WIDTH)).replace("，", "；")
     rows = 0
     with path.open("w", encoding="utf-8") as out:
-        out.write("id,name,sex,born,address,visit,admitted,item,result,unit,day," + ",".join(f"x{n}" for n in range(WIDTH)) + "\n")
-        while out.tell() < size if rows % 4096 == 0 else True:
+        extra = ",".join(f"x{n}" for n in range(WIDTH))
+        out.write(f"id,name,sex,born,address,visit,admitted,item,result,unit,day,{extra}\n")
+        while rows % 1024 or out.tell() < size:
             who = rows * 7919 % patients
             name = chr(0x4E00 + who % 5000) + chr(0x6000 + who % 3001)
             born = f"19{30 + who % 60}-0{1 + who % 9}-1{who % 9}"

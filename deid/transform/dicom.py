@@ -162,9 +162,7 @@ def deidentify(
     elif options.faces and _shows_head(source):
         without = options.remover(source) if options.remover is not None else None
         if without is None:
-            raise ImageRefused(
-                "recognizable-face", "a head may be recognised, and no face remover took the face out"
-            )
+            raise ImageRefused("recognizable-face", "a head may be recognised, and no face remover took the face out")
         source = without
         done.append(FACES)
     with quietly():
@@ -181,9 +179,7 @@ def deidentify(
 def _check_report(source: Dataset, options: Options) -> None:
     """Let a structured report pass where the option is on; nothing else without pixels passes."""
     if "EncapsulatedDocument" in source:
-        raise ImageRefused(
-            "encapsulated-document", "a DICOM file wraps a document, which no header profile cleans"
-        )
+        raise ImageRefused("encapsulated-document", "a DICOM file wraps a document, which no header profile cleans")
     if "WaveformSequence" in source:
         raise ImageRefused("waveform", "a DICOM file holds a waveform; only images are accepted")
     if "ContentSequence" not in source:
