@@ -56,5 +56,13 @@ translations: $(STAMP)  ## Bring the Chinese catalogue up to the console's sourc
 bench: $(STAMP)  ## Measure: utility on real data, as printed in docs/benchmarks.md
 	$(BIN)/python bench/diabetes130.py $(DIABETES130)
 
+soak: $(STAMP)  ## Kill the store, the ledger and the log 200 times on each database; then nothing may be missing
+	$(BIN)/python bench/kills.py --kills 200
+
+bench-store: $(STAMP)  ## Measure: the encrypted store against plain polars, the log's appends and its verification
+	$(BIN)/python bench/store.py
+	$(BIN)/python bench/log.py appends
+	$(BIN)/python bench/log.py verify
+
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* node_modules build dist

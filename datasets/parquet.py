@@ -102,7 +102,7 @@ def content_hash(frame: pl.DataFrame, key: bytes) -> str:
         absorb(np.packbits(column.is_null().to_numpy()).tobytes())
         for part in _canonical(column):
             if len(part):  # an empty part would end the additional data
-                absorb(part)
+                absorb(part.data)
     rows.finalize()
     return hmac.new(_derived(key, b"outer"), rows.tag, hashlib.sha256).hexdigest()
 

@@ -33,8 +33,8 @@ class _Ticket:
     __slots__ = ("id", "leads", "problem", "ready", "values")
 
     def __init__(self, values: tuple[Any, ...] | None) -> None:
-        self.values, self.id, self.problem, self.leads = values, 0, None, False
-        self.problem: BaseException | None
+        self.problem: BaseException | None = None
+        self.values, self.id, self.leads = values, 0, False
         self.ready = threading.Lock()
         self.ready.acquire()
 

@@ -1,17 +1,23 @@
 """What the access log shows to whom, and the keys by which anybody checks it."""
 
+from datetime import timedelta
 from typing import Any
 
 from policies.access import Action, Kind, Resource
-from policies.errors import Misuse
+from policies.entry import stamp
+from policies.errors import Misuse, NotFound
 from policies.people import Person, Role
 from service.acts import seen
+from service.database import reading
 from service.facility import Facility
+from service.log import anomalies
 from service.log.log import Wanted
 from service.log.verify import verify_log
+from service.models_log import EntryRow
 from training_sandbox.certificate import Trust
 
 LIMIT = 1000
+WEEK = timedelta(days=7)
 REVIEWERS = frozenset({Role.COMPLIANCE, Role.AUDITOR})
 
 
@@ -31,6 +37,32 @@ def search(
     found = facility.log.search(Wanted(**wanted), limit=limit, before=before)
     items = [{"id": one.id, "position": one.position, **one.entry.as_dict()} for one in found]
     return {"items": items, "next": found[-1].id if len(found) == limit else None}
+
+
+def receipt(facility: Facility, person: Person, entry: int) -> dict[str, str]:
+    """Return an entry's canonical text and its ``tlog-proof@v1``. Who is no reviewer gets those of his own acts.
+
+    Raises:
+        NotFound, Refused: naming the rule.
+    """
+    with reading(facility.database) as session:
+        row = session.get(EntryRow, entry)
+    if row is None:
+        raise NotFound("there is no such entry")
+    seen(facility, person, Action.LOG_SEARCH, Resource(Kind.LOG, "log", author=row.actor), receipt=entry)
+    facility.log.catch_up()
+    return {"entry": row.body.decode(), "proof": facility.log.receipt(entry).decode()}
+
+
+def alerts(facility: Facility, person: Person, since: str | None, until: str | None) -> list[dict[str, Any]]:
+    """Return what looks unusual in a period, newest first; without one, in the last week.
+
+    Raises:
+        Refused: naming the rule.
+    """
+    seen(facility, person, Action.LOG_SEARCH, Resource(Kind.LOG, "log"))
+    begin = since or stamp(facility.clock() - WEEK)
+    return [one.as_dict() for one in anomalies.alerts(facility.database, begin, until, anomalies.rules())]
 
 
 def verify(facility: Facility, person: Person, since: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from policies.errors import MedtrainError
-from service.cli import dataset, deid, log, people, permit, release, run, submission
+from service.cli import backup, dataset, deid, log, people, permit, release, run, submission
 from service.cli.connection import connect
 from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
@@ -27,6 +27,7 @@ for noun, commands in {
     "release": release.app,
     "log": log.app,
     "people": people.app,
+    "backup": backup.app,
     "deid": deid.app,
 }.items():
     app.add_typer(commands, name=noun)
