@@ -65,5 +65,13 @@ bench: $(STAMP)  ## Measure: utility on real data, as printed in docs/benchmarks
 scorecard: $(STAMP) .venv-scorecard/.made  ## Measure the detector beside others; writes docs/deid-scorecard.md and the bound that ships with it
 	OMP_NUM_THREADS=1 $(BIN)/python bench/scorecard.py $(CORPORA)
 
+soak: $(STAMP)  ## Kill the store, the ledger and the log 200 times on each database; then nothing may be missing
+	$(BIN)/python bench/kills.py --kills 200
+
+bench-store: $(STAMP)  ## Measure: the encrypted store against plain polars, the log's appends and its verification
+	$(BIN)/python bench/store.py
+	$(BIN)/python bench/log.py appends
+	$(BIN)/python bench/log.py verify
+
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* node_modules build dist
