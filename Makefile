@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.lock-installed
 
-.PHONY: help system-deps demo test check fix docs bench model clean
+.PHONY: help system-deps demo test check fix docs translations bench model clean
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ fix: $(STAMP)  ## Let the linter and the formatter mend what they can
 
 docs: $(STAMP)  ## Write the generated pages again
 	$(BIN)/python tools/generated.py
+
+translations: $(STAMP)  ## Bring the Chinese catalogue up to the console's sources, and name what is not translated
+	$(BIN)/python tools/translations.py
 
 bench: $(STAMP)  ## Measure: utility on real data, as printed in docs/benchmarks.md
 	$(BIN)/python bench/diabetes130.py $(DIABETES130)

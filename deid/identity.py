@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from deid.clean.dates import parse
+from deid.detect.folding import fold
 
 KINDS = {
     "person.name": "NAME",
@@ -50,7 +51,7 @@ class Claim:
         found: dict[str, Key] = {}
         if number := resident_number(self.first("person.id_card") or ""):
             found["id"] = (number,)
-        name, phone = plain(self.first("person.name") or ""), digits(self.first("person.phone") or "")
+        name, phone = _one_writing(self.first("person.name") or ""), digits(self.first("person.phone") or "")
         birth = parse(self.first("person.birth_date") or "", self.birth_order)[0]
         if name and birth and len(phone) >= 7:
             found["npb"] = (name, phone[-11:], birth)
@@ -153,6 +154,11 @@ def plain(text: str) -> str:
 def digits(text: str) -> str:
     """Return only the digits."""
     return re.sub(r"\D+", "", unicodedata.normalize("NFKC", text))
+
+
+def _one_writing(name: str) -> str:
+    """Return a name as all hospitals would write it: traditional characters and capitals folded."""
+    return fold(plain(name)).text.casefold()
 
 
 def _folded(text: str) -> str:

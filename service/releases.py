@@ -34,7 +34,7 @@ def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
     """Return the releases that the person may see, newest first."""
     query = sa.select(RunRow, ReleaseRow).join(ReleaseRow, ReleaseRow.run == RunRow.id)
     with reading(facility.database) as session:
-        rows = session.execute(query.order_by(ReleaseRow.created_at.desc())).tuples().all()
+        rows = session.execute(query.order_by(ReleaseRow.created_at.desc())).all()
     shown = [(row, held) for row, held in rows if facility.may(person, Action.RELEASE_SHOW, resource_of(row))]
     return [shape(row, held, _approvals(facility, row.id)) for row, held in shown]
 

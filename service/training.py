@@ -91,7 +91,7 @@ def parts_of(facility: Facility, dataset: str, version: int) -> tuple[frozenset[
     train, holdout = extracts.split(pseudonyms, split_key(facility, dataset), HOLDOUT)
     with reading(facility.database) as session:
         rows = session.execute(sa.select(PatientRow.pseudonym, PatientRow.token).where(PatientRow.project == dataset))
-        token = dict(rows.tuples().all())
+        token = dict(rows.all())
     return frozenset(token[p] for p in train), frozenset(token[p] for p in holdout)
 
 

@@ -41,13 +41,13 @@ def register(facility: Facility) -> list[dict[str, Any]]:
     """Return the permits that were ever in force, the newest first, with the number of models released under each."""
     released = sa.select(RunRow.permit, sa.func.count()).where(RunRow.state == RunState.RELEASED)
     with reading(facility.database) as session:
-        count = dict(session.execute(released.group_by(RunRow.permit)).tuples().all())
+        count = dict(session.execute(released.group_by(RunRow.permit)).all())
         found = session.execute(
             sa.select(PermitRow.id, DatasetRow.data_class)
             .join(DatasetRow, DatasetRow.id == PermitRow.dataset)
             .where(PermitRow.state.in_(IN_USE))
             .order_by(PermitRow.not_before.desc())
-        ).tuples()
+        )
         known = [(facility.permits.get(one), data_class) for one, data_class in found.all()]
     return [
         {

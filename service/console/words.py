@@ -36,6 +36,8 @@ STATES = {
     "reserved": N_("reserved"),
     "spent": N_("spent"),
     "voided": N_("voided"),
+    "prepared": N_("prepared"),
+    "delivered": N_("delivered"),
 }
 
 ROLES = {
@@ -197,9 +199,57 @@ CODES = {
     "too-large": N_("Too large"),
     "release-refused": N_("The release was refused"),
     "internal": N_("A defect of the program"),
+    "missing-log-entry": N_("A change without its log entry"),
+    "foreign-package": N_("A foreign package is in the way"),
+    "bad-rules": N_("The access rules cannot be used"),
+    "MT-IR": N_("The model cannot be used"),
 }
+
+ACTIONS = {
+    "person.add": N_("add a person"),
+    "person.list": N_("look at the people"),
+    "person.retire": N_("retire a person"),
+    "token.issue": N_("issue a token"),
+    "token.revoke": N_("revoke a token"),
+    "submission.create": N_("announce a submission"),
+    "submission.upload": N_("upload records"),
+    "submission.process": N_("process a submission"),
+    "submission.show": N_("look at a submission"),
+    "submission.report": N_("read a report"),
+    "submission.accept": N_("accept a submission"),
+    "submission.reject": N_("reject a submission"),
+    "submission.read-quarantine": N_("look at refused rows"),
+    "dataset.list": N_("look at the catalogue"),
+    "dataset.show": N_("look at a dataset"),
+    "dataset.publish": N_("publish a version"),
+    "dataset.withdraw-patient": N_("withdraw a patient"),
+    "permit.create": N_("draft an application"),
+    "permit.submit": N_("hand in an application"),
+    "permit.show": N_("look at a permit"),
+    "permit.review": N_("review an application"),
+    "permit.approve": N_("approve an application"),
+    "permit.return": N_("return an application"),
+    "permit.reject": N_("reject an application"),
+    "permit.revoke": N_("revoke a permit"),
+    "run.submit": N_("submit a run"),
+    "run.show": N_("look at a run"),
+    "run.cancel": N_("cancel a run"),
+    "release.show": N_("look at a release"),
+    "release.review": N_("review a release"),
+    "release.approve": N_("approve a release"),
+    "release.refuse": N_("refuse a release"),
+    "release.fetch": N_("fetch a model"),
+    "budget.show": N_("look at a budget"),
+    "log.search": N_("search the log"),
+    "log.verify": N_("verify the log"),
+    "log.export": N_("export the log"),
+    "facility.show": N_("look at the facility"),
+    "facility.freeze": N_("freeze the facility"),
+    "facility.thaw": N_("lift the stop"),
+}
+"""What the access log calls an action, in words; the code stands beside it."""
 
 DECISIONS = {"allow": N_("allowed"), "deny": N_("denied"), "system": N_("by the service")}
 
-WORDS = {**STATES, **ROLES, **CLASSES, **REASONS, **REPORT, **PURPOSES, **CODES, **DECISIONS}
+WORDS = {**STATES, **ROLES, **CLASSES, **REASONS, **REPORT, **PURPOSES, **CODES, **ACTIONS, **DECISIONS}
 """Every one of them. A word that is missing is shown as it is."""

@@ -154,7 +154,7 @@ def test_a_run_over_the_patients_lifetime_budget_is_refused_and_reserves_nothing
 def test_one_patient_without_budget_left_stops_a_run_on_everybody(small: Small) -> None:
     with reading(small.facility.database) as session:
         token = session.scalars(sa.select(PatientRow.token)).first()
-    worn = Event("gaussian", 1.0, 1.1, 1)
+    worn = Event("gaussian", 1.0, 0.6, 1)  # most of a lifetime
     small.facility.charges.reserve(
         [ledger.charge("old", "r-old", [worn], frozenset({token}), budget())], entry_for(small.facility)
     )
