@@ -151,7 +151,7 @@ def _tagged(
         for n, (start, end) in enumerate(batch):
             read[n, : end - start] = rows[start:end]
         scores: Floats = net.session.run(None, {"characters": read, "lengths": lengths})[0].transpose(1, 0, 2)
-        sure = 1.0 - np.exp(scores[:, :, 0])
+        sure: Floats = -np.expm1(scores[:, :, 0])  # one minus the probability of "nothing"
         scores[:, :, 0] -= caution
         paths = best_paths(scores, lengths)
         for n, window in enumerate(batch):
