@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from deid.detect.cue_words import BOUND
@@ -61,6 +60,8 @@ class Network:
 @cache
 def network() -> Network:
     """Return the network, read from the files beside this module once in a process."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # widen the int8 weights once, at load
