@@ -64,7 +64,7 @@ def _work(keys: bytes, data: Path, out: Path, say: Say) -> None:
     def patients(name: str) -> Patients:
         frame = _decrypted(files[f"{name}.parquet"], secrets["data_key"], f"run/{job.run}/{name}")
         kept = job.plan.records_per_patient
-        return gather(frame, job.features, classes=job.task.classes, records_per_patient=kept)
+        return gather(frame, job.features, task=job.task, records_per_patient=kept)
 
     train, holdout = patients("train"), patients("holdout")
 
@@ -94,10 +94,10 @@ def _work(keys: bytes, data: Path, out: Path, say: Say) -> None:
         return trainer.predict(graph, values, holdout, task=job.task, loss=job.loss)
 
     def exact(values: dict[str, torch.Tensor]) -> dict[str, float | None]:
-        return evaluation.exact(predicted(values), holdout.labels, holdout.weights).as_dict()
+        return evaluation.exact(predicted(values), holdout.labels, holdout.weights, job.task).as_dict()
 
     charged = evaluation.charged(
-        predicted(trained.params), holdout.labels, holdout.weights, job.evaluation, secrets["run_key"]
+        predicted(trained.params), holdout.labels, holdout.weights, job.evaluation, secrets["run_key"], job.task
     )
     result = egress.Result(charged.as_dict())
     if job.reveal_exact:  # a job that asks for it is of class demonstration: its reader has checked that
