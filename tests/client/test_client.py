@@ -245,3 +245,22 @@ def test_a_released_model_loads_and_runs(tmp_path, name):
     (tmp_path / "init.safetensors").rename(tmp_path / "model.safetensors")
     torch.testing.assert_close(load(tmp_path)(records), module.eval()(records.clone()), atol=1e-5, rtol=1e-5)
     assert load_weights((tmp_path / "model.safetensors").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["mlp", "Adapter", "Recurrent", "UNet"])
+def test_a_packed_model_can_be_rehearsed(tmp_path, name, capsys):
+    pack(getattr(models, name)(), GOOD[name][0]).write(tmp_path)
+    assert main(["rehearse", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "runs"
+    assert found["without_gradient"] == []
+    assert found["frozen"] == (104 if name == "Adapter" else 0)
+
+
+def test_a_model_with_values_out_of_range_fails_its_rehearsal(tmp_path, capsys):
+    module = models.mlp()
+    with torch.no_grad():
+        module[0].weight.fill_(1e30)
+    pack(module, "float32[1,12]").write(tmp_path)
+    assert main(["rehearse", str(tmp_path)]) == 3
+    assert "not finite" in capsys.readouterr().err
