@@ -125,9 +125,7 @@ def train(facility: Facility, row: RunRow, folder: Path) -> dict[str, Any]:
     found = proved()
     tier = tier_for(facility, row.document["data_class"], found)
     folders = Folders(folder / "in", folder / "out")
-    ending = run_jailed(
-        folders, run_keys(facility, row).line(), LIMITS, tier, heard=partial(progress.HEARD.hear, row.id)
-    )
+    ending = run_jailed(folders, run_keys(facility, row).line(), LIMITS, tier, heard=partial(_heard, facility, row.id))
     if ending.outcome != "ok":
         outputs = collect(folder / "out", OUTPUTS, LIMITS.output_bytes) if ending.outcome == "failed" else {}
         why = ending.reason or failure_code(outputs)
@@ -141,6 +139,13 @@ def train(facility: Facility, row: RunRow, folder: Path) -> dict[str, Any]:
         "probe": found.as_dict(),
         "ending": {"outcome": ending.outcome, "tier": ending.tier.value, "uncapped": list(ending.uncapped)},
     }
+
+
+def _heard(facility: Facility, run: str, word: str) -> None:
+    """Note how far a run is. One that was cancelled meanwhile ends here, and the jail with it."""
+    progress.HEARD.hear(run, word)
+    if word.startswith("tenth") and run_row(facility, run).state is RunState.CANCELLED:
+        raise Refused("the run was cancelled")
 
 
 def audit(facility: Facility, row: RunRow, done: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ here.
 Every change of state is one transaction with its log entry and the record of the step.
 """
 
+import contextlib
 import io
 import shutil
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
 from dbos._serialization import DefaultSerializer
 
@@ -132,7 +134,8 @@ def _dispatch_for_ever() -> None:
         _running.wake.wait(LOOK)
         _running.wake.clear()
         if not _running.closing.is_set():
-            dispatch()
+            with contextlib.suppress(sa.exc.OperationalError):  # the database is busy or away: look again
+                dispatch()
 
 
 @DBOS.workflow()
