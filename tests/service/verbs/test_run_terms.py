@@ -72,6 +72,7 @@ def test_an_evaluation_charges_the_held_out_patients_alone(small: Small) -> None
     given = spec(active_permit(small), algorithm={"name": "evaluation-only"})
     made = runs.submit(small.facility, small.lin, given, *model(width(small)))
     assert [charge.id for charge in small.facility.charges.of_run(made["id"])] == [f"{made['id']}.evaluate"]
+    assert runs.show(small.facility, small.lin, made["id"])["progress"]["steps_of"] == 0
     found = rehearsal.estimate(small.facility, small.lin, {**given, "permit": active_permit(small)})
     assert found["epsilon"] is None
     assert len(found["share_of_lifetime_budget"]) == 1
