@@ -15,6 +15,7 @@ import torch
 
 from training_sandbox import checkpoint, trainer
 from training_sandbox.algorithms import registry, rows
+from training_sandbox.algorithms.selfcheck import self_check
 from training_sandbox.attacks import membership, report
 from training_sandbox.engines.choice import Choice
 from training_sandbox.graph.format import Graph
@@ -58,6 +59,7 @@ def learn(
     if job.algorithm:
         algorithm = registry.read(job.algorithm, dict(job.settings))
         plan = job.plan
+        self_check(plan)
 
         def asked(number: int) -> None:
             on_step(
