@@ -101,7 +101,7 @@ def _steps(facility: Facility, object_: str, actions: dict[str, str], first: Ste
     )
     found = [first]
     with reading(facility.database) as session:
-        for id_, at, action in session.execute(query).tuples():
+        for id_, at, action in session.execute(query):
             if found[-1].state != actions[action]:  # an act may write more than one entry
                 found.append(Step(id_, at, actions[action]))
     return tuple(found)

@@ -16,6 +16,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.story.play import Way, play_on_the_way
+
 POSTGRES = Path(os.environ.get("MEDTRAIN_TEST_POSTGRES", "/usr/lib/postgresql/15/bin"))
 ACCOUNT = "mtpg"  # a server refuses to run as root
 
@@ -25,9 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file, and the story on one database, in one worker: they share what is slow to make."""
     for item in items:
         name = item.nodeid.split("::")[0]
-        if "tests/story/" in name:
+        if "tests/story/" in name or "way_on_sqlite" in getattr(item, "fixturenames", ()):
             name = "story-postgresql" if "postgresql" in item.nodeid.split("::")[-1] else "story-sqlite"
         item.add_marker(pytest.mark.xdist_group(name))
+
+
+@pytest.fixture(scope="session")
+def way_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Way:
+    """Return a play of the demonstration on SQLite, killed on its way, with copies of its home at two places.
+
+    Who works on pages keeps one in the folder ``MEDTRAIN_TEST_WAY``: the story's own tests still play theirs.
+    """
+    kept = os.environ.get("MEDTRAIN_TEST_WAY")
+    if kept and Path(kept, "release").is_dir():
+        return Way(tmp_path_factory.mktemp("story") / "home", Path(kept, "review"), Path(kept, "release"))
+    return play_on_the_way(Path(kept) if kept else tmp_path_factory.mktemp("story"))
 
 
 @pytest.fixture(scope="session")
