@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit a packed model for training. What it costs is reserved at once."""
-    chosen = json.loads(settings.read_text("utf-8")) if settings else {}
+    chosen = _settings(settings)
     try:
         files = {name: (name, (model / name).read_bytes()) for name in ("graph.json", "init.safetensors")}
     except OSError:
@@ -82,3 +82,19 @@ def certificate(run: str, server: Server = None, token_file: TokenFile = None, a
     """Show what a run's certificate says, or will say once it is released."""
     with connect(server, None, token_file) as service:
         show(service.get(f"/runs/{run}/certificate"), as_json=as_json)
+
+
+def _settings(path: Path | None) -> Any:
+    """Return the training settings of a JSON file.
+
+    Raises:
+        Misuse: there is no such file, or it is not JSON.
+    """
+    if path is None:
+        return {}
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError:
+        raise Misuse("the settings file cannot be read") from None
+    except ValueError:
+        raise Misuse("the settings file is not JSON") from None
