@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.lock-installed
 
-.PHONY: scorecard help system-deps demo test check fix docs translations bench soak bench-store model clean
+.PHONY: scorecard help system-deps demo test check fix docs translations screenshots bench soak bench-store model clean
 
 help:  ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,10 @@ docs: $(STAMP)  ## Write the generated pages again
 
 translations: $(STAMP)  ## Bring the Chinese catalogue up to the console's sources, and name what is not translated
 	$(BIN)/python tools/translations.py
+
+screenshots: $(STAMP) assets  ## Take the pictures of README and docs from the browser tests
+	mkdir -p docs/images
+	MEDTRAIN_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/console/test_records_to_permit.py tests/console/test_release_to_proof.py
 
 bench: $(STAMP)  ## Measure: utility on real data, as printed in docs/benchmarks.md
 	$(BIN)/python bench/diabetes130.py $(DIABETES130)
