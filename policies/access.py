@@ -167,9 +167,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A set of rules, parsed and validated."""
+    """A set of rules, parsed and validated.
 
-    policies: Any
+    Attributes:
+        policies: Action -> the rules whose scope names it. The others cannot speak about it, and cost time.
+        schema: The types.
+    """
+
+    policies: Mapping[str, Any]
     schema: Any
 
 
@@ -198,13 +203,15 @@ def rules(folder: Path = FOLDER) -> Rules:
     try:
         checked = cedarpy.validate_policies(text, types)
         wrong = "; ".join(str(problem) for problem in checked.errors)
-        loaded = Rules(cedarpy.PolicySet.from_str(text), cedarpy.Schema.from_str(types))
-        static = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"].values()
+        static = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+        loaded = Rules(
+            {action.value: _speaking_of(action, static) for action in Action}, cedarpy.Schema.from_str(types)
+        )
     except ValueError as problem:
         raise BadRules(f"the access rules do not parse: {problem}") from None
     if not checked.validation_passed:
         raise BadRules(f"the access rules do not fit their schema: {wrong}")
-    ids = [rule.get("annotations", {}).get("id") for rule in static]
+    ids = [rule.get("annotations", {}).get("id") for rule in static.values()]
     if None in ids or len(set(ids)) != len(ids):
         raise BadRules("every access rule needs an id of its own")
     return loaded
@@ -229,8 +236,8 @@ def decide(
                 "conflicted": context.conflicted,
             },
         },
-        active.policies,
-        _entities(person, resource),
+        active.policies[action.value],
+        cedarpy.Entities.from_json_str(json.dumps(_entities(person, resource))),
         active.schema,
     )
     allowed = bool(answer.allowed) and not answer.diagnostics.errors
@@ -282,6 +289,18 @@ def entry_of(
         policies=decision.policies,
         facts=facts or {},
     )
+
+
+def _speaking_of(action: Action, static: Mapping[str, Any]) -> Any:
+    """Return the rules whose scope names an action, or every action."""
+    wanted = _uid("Action", action.value)
+    chosen = {
+        name: rule
+        for name, rule in static.items()
+        if wanted in (rule["action"].get("entities") or [rule["action"].get("entity", wanted)])
+    }
+    whole = {"staticPolicies": chosen, "templates": {}, "templateLinks": []}
+    return cedarpy.PolicySet.from_json_str(json.dumps(whole))
 
 
 def _uid(kind: str, name: str) -> dict[str, str]:

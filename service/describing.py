@@ -69,7 +69,7 @@ def describe(facility: Facility, person: Person, dataset: str, said: Mapping[str
                 about["diseases"] = governed["diseases"]
             row.document = {**row.document, **governed, "about": about}
             row.title = about.get("title_zh") or about.get("title_en") or row.title
-            _index(work.session, row)
+            index(work.session, row)
             work.add(this.entry(changed=tuple(sorted((*changed, *governed)))))
             return shape(row)
 
@@ -117,7 +117,8 @@ def shape(row: DatasetRow) -> dict[str, Any]:
     }
 
 
-def _index(session: Session, row: DatasetRow) -> None:
+def index(session: Session, row: DatasetRow) -> None:
+    """Write the words of a dataset's description, in the transaction that writes the description."""
     about = row.document.get("about", {})
     said = {
         "title": " ".join((row.id, row.title, about.get("title_zh", ""), about.get("title_en", ""))),

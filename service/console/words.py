@@ -245,6 +245,7 @@ ACTIONS = {
     "facility.show": N_("look at the facility"),
     "facility.freeze": N_("freeze the facility"),
     "facility.thaw": N_("lift the stop"),
+    **ACTIONS_GOVERNANCE,
 }
 """What the access log calls an action, in words; the code stands beside it."""
 
@@ -260,7 +261,6 @@ WORDS = {
     **PURPOSES,
     **CODES,
     **ACTIONS,
-    **ACTIONS_GOVERNANCE,
     **DECISIONS,
 }
 """Every one of them. A word that is missing is shown as it is."""
