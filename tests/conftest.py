@@ -15,19 +15,30 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 POSTGRES = Path(os.environ.get("MEDTRAIN_TEST_POSTGRES", "/usr/lib/postgresql/15/bin"))
 ACCOUNT = "mtpg"  # a server refuses to run as root
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in a hook of the same name
+class ByFile(LoadScopeScheduling):
+    """Keeps the tests of a file, and the story on one database, in one worker: they share what is slow to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name, *_, test = nodeid.split("::")
+        if name.startswith("tests/story/"):
+            return "story on postgresql" if "postgresql" in test else "story on sqlite"
+        return name
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Share out the tests by file."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file, and the story on one database, in one worker: they share what is slow to make."""
-    for item in items:
-        name = item.nodeid.split("::")[0]
-        if "tests/story/" in name:
-            name = "story-postgresql" if "postgresql" in item.nodeid.split("::")[-1] else "story-sqlite"
-        item.add_marker(pytest.mark.xdist_group(name))
+    """Begin with the story: it takes longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/story/"))
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ KEY = secrets.token_bytes(32)
 @pytest.fixture
 def truth(played: Any) -> Truth:
     """Return the truth of the records that were played."""
-    return Truth.read(played.stage / "network" / "truth.json")
+    return Truth.read(played.stage / "network" / "truth" / "truth.json")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def values(url: str) -> Iterator[Blob]:
     with engine.connect() as connection:
         for schema in {None, *sa.inspect(connection).get_schema_names()} - {"information_schema"}:
             for name in sa.inspect(connection).get_table_names(schema):
-                rows = connection.execute(sa.select(sa.table(name, sa.literal_column("*"), schema=schema))).all()
+                rows = connection.execute(
+                    sa.select(sa.literal_column("*")).select_from(sa.table(name, schema=schema))
+                ).all()
                 yield Blob(f"table {name}", "\n".join("\t".join(map(_text, row)) for row in rows).encode())
     engine.dispose()
 
@@ -93,7 +95,7 @@ def test_nothing_of_the_truth_is_in_what_the_reports_and_the_log_say(played: Any
 
 
 def test_nothing_of_the_truth_is_in_the_decrypted_version(played_on_sqlite: Any, facility: Facility) -> None:
-    truth = Truth.read(played_on_sqlite.stage / "network" / "truth.json")
+    truth = Truth.read(played_on_sqlite.stage / "network" / "truth" / "truth.json")
     manifest = facility.newest("demo-network-fast")
     assert manifest is not None
     tables = {name: facility.store.scan(manifest, name).collect() for name in manifest.columns}
@@ -103,7 +105,7 @@ def test_nothing_of_the_truth_is_in_the_decrypted_version(played_on_sqlite: Any,
 
 
 def test_nothing_of_the_truth_is_in_the_workers_inputs_and_outputs(played_on_sqlite: Any, facility: Facility) -> None:
-    truth = Truth.read(played_on_sqlite.stage / "network" / "truth.json")
+    truth = Truth.read(played_on_sqlite.stage / "network" / "truth" / "truth.json")
     run = played_on_sqlite.told["run"]
     row = execution.run_row(facility, run)
     made = job_folder(facility, row, b"graph", b"init", KEY, KEY)
@@ -120,6 +122,6 @@ def test_nothing_of_the_truth_is_in_the_workers_inputs_and_outputs(played_on_sql
 
 
 def test_the_oracle_finds_the_input_itself(played_on_sqlite: Any) -> None:
-    truth = Truth.read(played_on_sqlite.stage / "network" / "truth.json")
+    truth = Truth.read(played_on_sqlite.stage / "network" / "truth" / "truth.json")
     records = oracle.folder(played_on_sqlite.stage / "network" / "records", "records")
     assert len({hit.identifier for hit in oracle.hits(truth, records)}) > len(truth.identifiers) // 2
