@@ -68,6 +68,8 @@ def diff(facility: Facility, person: Person, dataset: str, old: int, new: int) -
     row = _row(facility, person, dataset)
     before, after = (facility.manifest_of(dataset, number) for number in (old, new))
     found = exact.diff(before, after, facility.store.read).as_dict()
+    if sees_exact(row, person):
+        found["statistics"] = exact.statistics_changed(before, after, facility.store.scan)
     known: dict[str, Any] = found if sees_exact(row, person) else _without_counts(found)
     return known
 

@@ -210,6 +210,17 @@ def test_the_same_rows_and_mapping_give_the_same_content(small: Small) -> None:
     assert small.facility.manifest_of("clinic", 3).content != first.content
 
 
+def test_two_versions_differ_in_rows_patients_and_statistics_to_those_who_may_see(clinic: Small) -> None:
+    publish(clinic.facility, dataset="clinic", tables=clinical, patients=198, data_class="sensitive")
+    told = catalogue.diff(clinic.facility, clinic.zhou, "clinic", 1, 2)
+    assert told["patients_removed"] == 2
+    glucose = [one for one in told["statistics"] if one["column"] == "value_as_number"]
+    assert [(one["before"]["filled"], one["after"]["filled"]) for one in glucose] == [(200, 198)]
+    assert "statistics" not in catalogue.diff(clinic.facility, clinic.lin, "clinic", 1, 2)
+    shown = catalogue.version(clinic.facility, clinic.zhou, "clinic", 2)
+    assert (shown["profile"], shown["report"]) == ("0" * 64, "0" * 64)
+
+
 def test_the_register_shows_everybody_who_uses_what_for_what(small: Small) -> None:
     run = released(small)
     (entry,) = openness.register(small.facility)

@@ -157,7 +157,7 @@ class Pages:
         return answer.text
 
     def post(self, path: str, **data: Any) -> str:
-        answer = self._doors.post(path, data=data, headers=SAME)
+        answer = self._doors.post(path, data=data, headers=SAME | {"accept-language": "zh"})
         assert answer.status_code == 200, (path, answer.text)
         return answer.text
 
@@ -216,6 +216,22 @@ def test_an_application_takes_its_course_on_the_console(doors: Doors, small: Sma
     assert "publish" in page.post(f"/permits/{short}/closure", statement="done")
     answer = doors.post(f"/permits/{short}/signature", data={"party": "holder"}, headers=SAME)
     assert answer.status_code == 409
+
+
+def test_a_partner_names_controller_and_countries_on_the_form(doors: Doors, small: Small) -> None:
+    page = Pages(doors, small, "lin")
+    assert 'value="pudong-ai"' in page.get("/permits/new")
+    given = {
+        "dataset": "clinic", "recipe": "demo-diabetes", "purpose": "DUO:0000042", "legal_basis": "contract",
+        "ethics": "e-1", "epsilon": "1", "runs": "1", "not_after": "2026-04-01", "controller": "parent",
+        "controller_country": "CH", "access_country": "CN", "justification": "needed",
+    }  # fmt: skip
+    assert "parent (CH)" in page.post("/permits/new", **given, step="check")
+    assert "parent" in page.post("/permits/new", **given, step="send")
+    wrong = doors.post("/permits/new", data={**given, "access_country": "xx"}, headers=SAME)
+    assert wrong.status_code == 422
+    (permit,) = small.facility.permits.all()
+    assert (permit.controller, permit.controller_country, permit.justification) == ("parent", "CH", "needed")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
