@@ -75,10 +75,30 @@ async def drive(url: str, token: str, rate: float, seconds: float) -> list[float
     return sorted(took)
 
 
+def alone(home: Path, searches: int = 400) -> dict[str, float]:
+    """Return how much processor time one search takes in the service, without HTTP: the machine may be busy."""
+    from policies.people import Person, Role
+    from service import describing
+    from service.facility import opened
+    from service.settings import read
+
+    draw, lin = random.Random(3), Person("lin", "ai", frozenset({Role.PARTNER}))
+    with opened(read(home=home, database="")) as facility:
+        took = []
+        for _ in range(searches):
+            asked = draw.choice(WORDS) if draw.random() < 0.6 else f"{draw.choice(WORDS)} {draw.choice(ENGLISH)}"
+            began = time.process_time()
+            describing.find(facility, lin, describing.Wanted(text=asked))
+            took.append(time.process_time() - began)
+    took.sort()
+    return {"p50": round(1000 * took[len(took) // 2], 1), "p99": round(1000 * took[int(0.99 * len(took))], 1)}
+
+
 def main(count: int = 1000, rate: float = 100.0, seconds: float = 20.0) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         token = fill(home, count)
+        print(json.dumps({"datasets": count, "processor_milliseconds_alone": alone(home)}), flush=True)
         server = subprocess.Popen(
             [sys.executable, "-m", "service.cli.main", "serve", "--port", "0"],
             cwd=ROOT, stderr=subprocess.PIPE, text=True,

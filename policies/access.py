@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +242,15 @@ def decide(
     )
     allowed = bool(answer.allowed) and not answer.diagnostics.errors
     return Decision(allowed, tuple(sorted(answer.diagnostics.id_annotations_by_reason.values())))
+
+
+@lru_cache(maxsize=65_536)
+def allows(person: Person, action: Action, resource: Resource) -> bool:
+    """Return whether the rules in force allow it in no particular circumstances: for lists and buttons.
+
+    Remembered, since the answer depends on nothing else; no rule knows an object by its id, so callers leave it out.
+    """
+    return decide(person, action, resource).allowed
 
 
 def check(
