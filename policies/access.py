@@ -237,7 +237,7 @@ def decide(
             },
         },
         active.policies[action.value],
-        cedarpy.Entities.from_json_str(json.dumps(_entities(person, resource))),
+        _entities(person, resource),
         active.schema,
     )
     allowed = bool(answer.allowed) and not answer.diagnostics.errors
@@ -316,7 +316,9 @@ def _uid(kind: str, name: str) -> dict[str, str]:
     return {"type": f"MT::{kind}", "id": name}
 
 
-def _entities(person: Person, resource: Resource) -> list[dict[str, Any]]:
+@lru_cache(maxsize=4096)
+def _entities(person: Person, resource: Resource) -> Any:
+    """Return who asks and what it is about, as Cedar reads them; the same two come again within one request."""
     roles = [_uid("Role", role.value) for role in sorted(person.roles)]
     about = {
         "org": resource.org,
@@ -325,8 +327,9 @@ def _entities(person: Person, resource: Resource) -> list[dict[str, Any]]:
         "level": resource.level,
         "genomic": resource.genomic,
     }
-    return [
+    whole = [
         {"uid": _uid("User", person.id), "attrs": {"id": person.id, "org": person.org}, "parents": roles},
         {"uid": _uid(resource.kind.value, resource.id), "attrs": about, "parents": []},
         *({"uid": uid, "attrs": {}, "parents": []} for uid in roles),
     ]
+    return cedarpy.Entities.from_json_str(json.dumps(whole))
