@@ -52,9 +52,9 @@ class ClearHeaders:
 
 
 def clear_images(
-    intake: Intake, pseudonym: Callable[[str], str], shift_days: Callable[[str], int], uid_key: str
+    intake: Intake, pseudonym: Callable[[str], str], shift_days: Callable[[str], int], uid_key: bytes
 ) -> None:
     """Clear the images of every batch that has some."""
     for batch in intake.batches:
         if "image.bytes" in batch.slots.columns:
-            intake.rejects += batch.run(ClearHeaders(pseudonym, shift_days, bytes.fromhex(uid_key)))
+            intake.rejects += batch.run(ClearHeaders(pseudonym, shift_days, uid_key))

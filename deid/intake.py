@@ -117,8 +117,8 @@ def take_in(records: Records, mapping: Mapping) -> Intake:
         if not picked[source.name]:
             intake.units[source.name] = (0, 0)
             continue
-        reading = _reader(source)(source, records)
-        _check_count(source, reading)
+        reading = reader(source)(source, records)
+        check_count(source, reading)
         intake.rejects += reading.rejects
         intake.unread += [reject.raw for reject in reading.rejects]
         intake.units[source.name] = (reading.counted, len(reading.rejects))
@@ -161,12 +161,13 @@ def steps(table: Table) -> tuple[Step, ...]:
     return tuple(step for needed, step in wanted if needed)
 
 
-def _reader(source: Source) -> Callable[[Source, Records], Reading]:
+def reader(source: Source) -> Callable[[Source, Records], Reading]:
+    """Return the reader of a source's format."""
     read: Callable[[Source, Records], Reading] = import_module(READERS[source.format]).read
     return read
 
 
-def _check_count(source: Source, reading: Reading) -> None:
+def check_count(source: Source, reading: Reading) -> None:
     """Every counted unit is in a table or among the rejects, and nothing else is."""
     places = {place for frame in reading.tables.values() for place in frame.select("_file", "_position").iter_rows()}
     refused = Counter((reject.file, reject.position) for reject in reading.rejects)

@@ -120,6 +120,12 @@ class Report:
                 "Re-identification risk", "重识别风险", ("", "before", "after"),
                 ((name, risk["before"][name], risk["after"][name]) for name in risk["before"]),
             ),
+            _table(
+                "What is left to learn from", "效用（前后）",
+                ("attribute", "patients with it before", "after", "values before", "after", "bits before", "after",
+                 "share lost"),
+                (one.values() for one in risk["utility"]),
+            ),
             _table("Published tables", "发布的表", ("table", "rows"), d["tables"].items()),
         ]  # fmt: skip
         head = f"<p>{escape(self.mapping)} · {escape(self.profile)}</p>"

@@ -18,13 +18,14 @@ from policies.errors import Refused, TrainingFailed
 from policies.people import Person, Role
 from policies.states import RunState
 from policies.thresholds import FOLDER, file_digest, release_rules
+from service import progress
 from service.acts import is_frozen, system_entry
 from service.database import reading, record
 from service.facility import Facility
 from service.models import RunRow
 from service.stopping import is_stopped
 from training_sandbox import certificate, egress
-from training_sandbox.audit import Audit, check_disclosure
+from training_sandbox.audit import Audit, check_attacks, check_disclosure
 from training_sandbox.audit import audit as audit_steps
 from training_sandbox.certificate import Approval, Source
 from training_sandbox.egress import OUTPUTS, failure_code, vet
@@ -130,6 +131,7 @@ def checkpoint(facility: Facility, row: RunRow, word: str) -> None:
     policies = check_may_go_on(facility, row, facility.permits.get(row.permit), Action.RUN_CHECKPOINT)
     said = system_entry(facility, "run.checkpoint", "run", row.id, permit=row.permit, word=word.replace(" ", "-"))
     record(facility.database, replace(said, policies=policies))
+    progress.HEARD.hear(row.id, word)
 
 
 class Watch:
@@ -202,10 +204,12 @@ def audit(facility: Facility, row: RunRow, done: dict[str, Any]) -> dict[str, An
         EgressRefused, AuditFailed, Tampered: what the run left does not fit its plan.
     """
     outcome = examined(facility, row, done)
+    audited = outcome.audit()
+    check_attacks(outcome.vetted.attacks, audited)
     return {
         **done,
         "model": outcome.vetted.digest,
-        "epsilon": outcome.audit().as_dict(),
+        "epsilon": audited.as_dict(),
         "utility": outcome.vetted.result.as_dict(),
         "tier": done["ending"]["tier"],
     }

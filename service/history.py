@@ -12,6 +12,12 @@ from service.log.verify import verify_log
 from training_sandbox.certificate import Trust
 
 LIMIT = 1000
+LOOKS = frozenset(
+    action.value
+    for action in Action
+    if action.value.split(".")[1] in ("show", "list", "report", "search", "read-quarantine")
+)
+"""Actions that change nothing."""
 REVIEWERS = frozenset({Role.COMPLIANCE, Role.AUDITOR})
 
 
@@ -31,6 +37,24 @@ def search(
     found = facility.log.search(Wanted(**wanted), limit=limit, before=before)
     items = [{"id": one.id, "position": one.position, **one.entry.as_dict()} for one in found]
     return {"items": items, "next": found[-1].id if len(found) == limit else None}
+
+
+def about(facility: Facility, person: Person, object_: str) -> list[dict[str, Any]]:
+    """Return what was done to an object, oldest first; nothing for who may not read the log.
+
+    Who only looked is left out, and what one act wrote in several entries is told once. It is a part of the object's
+    page: whoever asks has this look in the log already.
+    """
+    if not facility.may(person, Action.LOG_SEARCH, Resource(Kind.LOG, "log")):
+        return []
+    found = facility.log.search(Wanted(object=object_), limit=LIMIT, before=None)
+    done: list[dict[str, Any]] = []
+    for one in reversed(found):
+        told = {"position": one.position, **one.entry.as_dict()}
+        same = done and all(done[-1][name] == told[name] for name in ("actor", "action", "decision"))
+        if one.entry.action not in LOOKS and not same:
+            done.append(told)
+    return done
 
 
 def verify(facility: Facility, person: Person, since: str | None) -> dict[str, Any]:

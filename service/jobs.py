@@ -8,6 +8,7 @@ Every change of state is one transaction with its log entry and the record of th
 
 import io
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -28,16 +29,18 @@ from policies.canonical import digest
 from policies.entry import stamp
 from policies.errors import BadInput, MedtrainError
 from policies.states import RunState, SubmissionState, VersionState
-from service import execution, submissions
+from service import execution, queue, submissions
 from service.acts import code_of, system_entry
 from service.archive import unpack
 from service.database import reading, work_in
 from service.facility import Facility
 from service.models import DatasetRow, PatientRow, ReleaseRow, RunRow, UploadRow, VersionRow
-from service.openness import startable
+from service.progress import HEARD
 from service.rights import withdrawn
 from service.rounds import Rounds, make_rounds
 from service.training import job_folder
+from training_sandbox.jail.collect import take
+from training_sandbox.job import CHECKPOINT, EVALUATION_ONLY
 
 BUCKETS = 16
 SHOWN_QUARANTINE = 1000
@@ -54,6 +57,10 @@ class _Running:
     facility: Facility
     datasource: SQLAlchemyDatasource
     rounds: tuple[Rounds, ...]
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.started: set[str] = set()
 
 
 _running = _Running()
@@ -81,6 +88,7 @@ def start(facility: Facility) -> None:
         settings.database, engine=facility.database, serializer=DBOSPortableJSONSerializer()
     )
     DBOS.launch()
+    _running.started.clear()
     begin_runs()
     _running.rounds = (Rounds(begin_runs, TURN_SECONDS), Rounds(lambda: make_rounds(facility), ROUND_SECONDS))
     for rounds in _running.rounds:
@@ -101,10 +109,13 @@ def begin_processing(submission: str) -> None:
 
 
 def begin_runs() -> None:
-    """Start the runs whose turn it is; partners take turns, and only so many run at a time."""
-    for run in startable(_running.facility):
-        with SetWorkflowID(f"run-{run}"):  # a second start of the same run changes nothing
-            DBOS.start_workflow(carry_out_run, run)
+    """Start as many queued runs as there is room for, in the order of ``service.queue``."""
+    with _running.turn:
+        most = _running.facility.settings.runs_at_once
+        for run in queue.next_runs(_running.facility, frozenset(_running.started), most):
+            with SetWorkflowID(f"run-{run}"):  # a second start of the same run changes nothing
+                DBOS.start_workflow(carry_out_run, run)
+            _running.started.add(run)
 
 
 @DBOS.workflow()
@@ -302,6 +313,8 @@ def _train(run: str) -> dict[str, Any]:
     folder = facility.settings.home / "jobs" / run
     if not (folder / "in" / "job.json").is_file():
         _prepare(run)
+    if left := take(folder / "out", CHECKPOINT, execution.LIMITS.output_bytes):  # killed on the way: it goes on there
+        (folder / "in" / CHECKPOINT).write_bytes(left)
     shutil.rmtree(folder / "out", ignore_errors=True)
     (folder / "out").mkdir(mode=0o700)
     return execution.train(facility, row, folder)
@@ -319,6 +332,11 @@ def _await_release(run: str, found: dict[str, Any]) -> str:
         return row.state.value  # stopped from outside meanwhile: nothing of it waits for a release
     row.state = RunState.AWAITING_RELEASE
     row.document = {**row.document, "tier": found["tier"]}
+    if row.document["algorithm"]["name"] == EVALUATION_ONLY:  # no model leaves, only figures that were charged for
+        row.state = RunState.RELEASED
+        row.document = {**row.document, "figures": found["utility"]["charged"]}
+        work.add(system_entry(facility, "run.evaluated", "run", run, permit=row.permit))
+        return row.state.value
     work.session.add(
         ReleaseRow(
             run=run,
@@ -354,6 +372,7 @@ def _fail_run(run: str, code: str) -> str:
 def _clean_up(run: str) -> bool:
     """Remove the job folder and destroy the run's keys: nobody can redo the noise."""
     facility, row = _running.facility, execution.run_row(_running.facility, run)
+    HEARD.forget(run)
     shutil.rmtree(facility.settings.home / "jobs" / run, ignore_errors=True)
     execution.destroy_keys(facility, row)
     return True

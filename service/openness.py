@@ -1,7 +1,7 @@
 """Openness: the public register of uses, a hospital's own view of how its data were used, and whose turn it is."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,9 +18,6 @@ from service.models import ChargeRow, DatasetRow, PermitRow, ReleaseRow, RunRow,
 from service.models_governance import MeasurementRow, RightsRow
 
 IN_USE = (PermitState.ACTIVE, PermitState.EXPIRED, PermitState.REVOKED, PermitState.CLOSED)
-WORKING = (RunState.PREPARING, RunState.TRAINING, RunState.AUDITING)
-SLOTS = 2
-"""How many runs the facility carries out at a time."""
 
 
 def register(facility: Facility) -> list[dict[str, Any]]:
@@ -80,45 +77,6 @@ def own_use(facility: Facility, person: Person) -> dict[str, Any]:
         ],
         "requests": dict(Counter(f"{row.kind} {row.state.value}" for row in asked)),
     }  # fmt: skip
-
-
-def startable(facility: Facility, slots: int = SLOTS) -> tuple[str, ...]:
-    """Return the queued runs whose turn it is: partners take turns, whoever had least comes first.
-
-    A partner's share is what it has running, then what it has had carried out so far; within a partner the oldest run
-    goes first. So a partner with a hundred runs waits behind one with none, and nobody waits for ever.
-    """
-    with reading(facility.database) as session:
-        rows = session.execute(sa.select(RunRow.id, RunRow.org, RunRow.state, RunRow.created_at)).all()
-    working = Counter(org for _, org, state, _ in rows if state in WORKING)
-    had = Counter(org for _, org, state, _ in rows if state not in (*WORKING, RunState.QUEUED, RunState.CANCELLED))
-    queued = sorted(((at, run, org) for run, org, state, at in rows if state is RunState.QUEUED))
-    return fair_order(queued, working, had)[: max(0, slots - sum(working.values()))]
-
-
-def fair_order(
-    queued: Iterable[tuple[str, str, str]], working: Mapping[str, int], had: Mapping[str, int]
-) -> tuple[str, ...]:
-    """Return runs in the order of their turns.
-
-    Args:
-        queued: (when, run, partner), oldest first.
-        working, had: Partner -> its runs that are being carried out, and that were.
-
-    >>> fair_order([("1", "a1", "a"), ("2", "a2", "a"), ("3", "b1", "b")], {"a": 1}, {})
-    ('b1', 'a1', 'a2')
-    """
-    waiting: dict[str, list[str]] = {}
-    for _, run, org in queued:
-        waiting.setdefault(org, []).append(run)
-    load, order = Counter(working), list[str]()
-    while waiting:
-        org = min(waiting, key=lambda one: (load[one], had.get(one, 0), waiting[one][0]))
-        order.append(waiting[org].pop(0))
-        load[org] += 1
-        if not waiting[org]:
-            del waiting[org]
-    return tuple(order)
 
 
 def _entry(

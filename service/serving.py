@@ -1,5 +1,6 @@
 """Running the service: one process holds the home folder; everybody else talks to that process."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,8 +10,12 @@ from fastapi import FastAPI
 
 from service import holding, jobs
 from service.api.app import create_app
+from service.defects import Untold
 from service.facility import Facility, opened
 from service.settings import Settings
+
+PATIENCE_SECONDS = 3
+"""How long the end waits for open answers: somebody may be following a run."""
 
 
 @contextmanager
@@ -70,7 +75,14 @@ def server(facility: Facility, *, host: str, port: int, ready: Callable[[str], N
         holding.announce(facility.settings.home, url)
         ready(url)
 
+    logging.getLogger("uvicorn.error").addFilter(Untold())  # it would print the exception, which may quote a record
     config = uvicorn.Config(
-        create_app(facility), host=host, port=port, log_level="warning", access_log=False, server_header=False
+        create_app(facility),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=PATIENCE_SECONDS,
     )
     return Server(config, announce)

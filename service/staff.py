@@ -54,6 +54,17 @@ def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
         return [_shape(one) for one in identity.people(session)]
 
 
+def standing(facility: Facility) -> dict[str, Any] | None:
+    """Return the emergency stop in force: who, when, why, and who wants it lifted; nothing while all goes on."""
+    with reading(facility.database) as session:
+        stop = frozen_row(session)
+        if stop is None:
+            return None
+        query = sa.select(ApprovalRow.person).where(ApprovalRow.kind == THAW, ApprovalRow.object == stop.id)
+        lifting = sorted(session.scalars(query))
+        return {"by": stop.by, "at": stop.at, "reason": stop.document["reason"], "lifting": lifting}
+
+
 def freeze(facility: Facility, person: Person, reason: str) -> dict[str, Any]:
     """Return the state of the facility, stopped: nothing is read, trained or released."""
     with act(facility, person, Action.FACILITY_FREEZE, _facility()) as this:

@@ -222,6 +222,12 @@ def quarantine(facility: Facility, person: Person, submission: str) -> list[dict
     return found
 
 
+def uploaded(facility: Facility, submission: str) -> bool:
+    """Return whether the submission's records have come."""
+    held = _upload_row(facility, submission)
+    return held is not None and held.object is not None
+
+
 def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
     """Return the submissions that the person may see, newest first."""
     with reading(facility.database) as session:

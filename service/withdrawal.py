@@ -149,7 +149,8 @@ def risk_of(facility: Facility, manifest: Manifest) -> Risk:
     people = facility.store.scan(manifest, "person").collect()
     quasi = tuple(name for name in QUASI if name in people.columns)
     if not quasi:
-        return Risk(people.height, 0, people.height, 1, 0.0, 1 / max(1, people.height), 1 / max(1, people.height), 0)
+        share = 1 / max(1, people.height)  # all are alike
+        return Risk(people.height, 0, people.height, 1, 0.0, share, share, share, share, 0)
     suppressed = pl.all_horizontal([pl.col(name).is_null() | (pl.col(name).cast(pl.String) == "0") for name in quasi])
     return measure(people.with_columns(pl.lit("").alias("sensitive"), suppressed.alias("suppressed")), quasi)
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("htmx.org/dist/htmx.min.js",)
+FILES = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
 
 
 def copy(modules: Path = ROOT / "node_modules", into: Path = ROOT / "service/console/static/vendor") -> None:

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from policies.errors import MedtrainError
+from service.defects import place
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("medtrain.api")
@@ -51,6 +52,6 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
     return problem(code, error.status_code, 1, str(error.detail))
 
 
-async def _defect(request: Request, error: Exception) -> JSONResponse:
-    _log.error("a defect: %s at %s", type(error).__name__, request.url.path.split("/")[-1][:32])
+async def _defect(_request: Request, error: Exception) -> JSONResponse:
+    _log.error("a defect: %s at %s", type(error).__name__, place(error))
     return problem("internal", 500, 1, f"a defect of the program: {type(error).__name__}")

@@ -1,12 +1,14 @@
 """Submissions."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header
+from fastapi import APIRouter, Body, Depends, Header
 from fastapi.responses import HTMLResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from service import jobs, submissions
+from service import jobs, steps, submissions
 from service.api.caller import Caller, Here, Key
 
 router = APIRouter(prefix="/submissions", tags=["submissions"])
@@ -64,6 +66,22 @@ def post_processing(submission: str, here: Here, caller: Caller) -> dict[str, An
 def get_submission(submission: str, here: Here, caller: Caller) -> dict[str, Any]:
     """Show a submission."""
     return submissions.show(here, caller, submission)
+
+
+def _watched(submission: str, here: Here, caller: Caller) -> str:
+    """Return the id of a submission that the caller may see; one look is one log entry, however long it lasts."""
+    submissions.show(here, caller, submission)
+    return submission
+
+
+@router.get("/{submission}/events", response_class=EventSourceResponse)
+async def get_events(
+    submission: Annotated[str, Depends(_watched)], here: Here, last_event_id: Annotated[int, Header()] = -1
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a submission: one event for each change of its state, ``end`` when it has ended or waits for a person."""
+    async for step in steps.follow(here, "submission", submission, last_event_id):
+        yield ServerSentEvent(data=step.as_dict(), event="state", id=str(step.entry))
+    yield ServerSentEvent(data={}, event="end")
 
 
 @router.get("/{submission}/report")

@@ -12,6 +12,7 @@ from service.cli import dataset, deid, extract, incident, log, people, permit, r
 from service.cli.connection import connect
 from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
+from service.defects import place
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -166,16 +167,8 @@ def _usage_or_raise(problem: Exception) -> None:
     if isinstance(problem, ClickException):
         problem.show()
         sys.exit(problem.exit_code)
-    say(f"internal: a defect of the program ({type(problem).__name__} at {_place(problem)})")
+    say(f"internal: a defect of the program ({type(problem).__name__} at {place(problem)})")
     sys.exit(1)
-
-
-def _place(problem: Exception) -> str:
-    """Return module and line where a defect showed itself: enough to report it, and nothing of a record."""
-    trace = problem.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "unknown"
 
 
 if __name__ == "__main__":

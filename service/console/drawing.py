@@ -3,12 +3,14 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_datetime
 from babel.numbers import format_decimal
 from fastapi import Request
@@ -21,13 +23,22 @@ from service.api.caller import the_facility
 from service.console import languages
 from service.console.headers import HEADERS, POLICY
 from service.console.navigation import entries
-from service.console.words import WORDS
+from service.console.words import FATES, WORDS
 from service.database import reading
 from service.facility import Facility, is_frozen
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 ZONE = ZoneInfo("Asia/Shanghai")
+PLACES = {
+    "submission": "/submissions",
+    "dataset": "/datasets",
+    "permit": "/permits",
+    "run": "/runs",
+    "release": "/releases",
+}
+NO_OBJECT = ("all", "new", "any")
+SCRIPTS = ("htmx.min.js", "hx-sse.min.js")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -39,6 +50,11 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     if request.query_params.get("lang") in languages.LANGUAGES:
         answer.set_cookie(languages.COOKIE, language, max_age=31_536_000, path="/", httponly=True, samesite="lax")
     return answer
+
+
+def fragment(request: Request, template: str, **values: Any) -> str:
+    """Return a piece of a page, in the visitor's language."""
+    return environment(languages.language_of(request)).get_template(template).render(**values)
 
 
 def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
@@ -68,11 +84,34 @@ def environment(language: str) -> Environment:
     catalogue, locale = languages.catalogue(language), languages.locale_of(language)
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     made.filters["word"] = lambda value: catalogue.gettext(WORDS[value]) if value in WORDS else value
+    made.filters["fate"] = lambda value: catalogue.gettext(FATES.get(value, str(value)))
+    made.filters["fact"] = lambda value: ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    made.filters["decimal"] = lambda value: f"{Decimal(str(value)).normalize():f}"
     made.filters["number"] = lambda value: format_decimal(value, locale=locale)
     made.filters["moment"] = lambda text: format_datetime(
         moment(text).astimezone(ZONE), "yyyy-MM-dd HH:mm:ss", locale=locale
     )
+    made.filters["day"] = lambda text: format_datetime(moment(text).astimezone(ZONE), "yyyy-MM-dd", locale=locale)
+    made.filters["clock"] = lambda text: format_datetime(moment(text).astimezone(ZONE), "HH:mm:ss", locale=locale)
+    made.filters["size"] = lambda count: format_size(count, locale)
+    made.filters["place"] = place_of
     return made
+
+
+def format_size(count: int, locale: Locale) -> str:
+    """Return a number of bytes as people read it, in steps of 1024."""
+    value, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{format_decimal(round(value, 1), locale=locale)} {unit}"
+
+
+def place_of(entry: Mapping[str, Any]) -> str:
+    """Return the address of the page about a log entry's object, or nothing where there is none."""
+    folder = PLACES.get(entry["kind"])
+    return f"{folder}/{entry['object']}" if folder and entry["object"] not in NO_OBJECT else ""
 
 
 def _frame(request: Request, language: str) -> dict[str, Any]:
@@ -87,9 +126,14 @@ def _frame(request: Request, language: str) -> dict[str, Any]:
         "person": person,
         "nav": _nav(facility, person, request.url.path),
         "frozen": _frozen(facility),
-        "scripts": (STATIC / "vendor" / "htmx.min.js").is_file(),
+        "scripts": scripts(),
         "csv_url": f"?{urlencode({**request.query_params, 'format': 'csv'})}",
     }
+
+
+def scripts() -> list[str]:
+    """Return the browser files that are here, in order: without them there is no tag, and nothing is missed."""
+    return list(SCRIPTS) if all((STATIC / "vendor" / name).is_file() for name in SCRIPTS) else []
 
 
 def _nav(facility: Facility, person: Person | None, path: str) -> list[dict[str, Any]]:

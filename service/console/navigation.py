@@ -21,7 +21,7 @@ def entries(facility: Facility, person: Person) -> list[tuple[str, str]]:
         ("/runs", N_("Training runs"), Action.RUN_SHOW, Kind.RUN),
         ("/releases", N_("Releases"), Action.RELEASE_SHOW, Kind.RELEASE),
         ("/people", N_("People"), Action.PERSON_LIST, Kind.PERSON),
-        ("/facility", N_("Emergency stop"), Action.FACILITY_FREEZE, Kind.FACILITY),
+        ("/facility", N_("Facility"), Action.FACILITY_SHOW, Kind.FACILITY),
         ("/log", N_("Access log"), Action.LOG_SEARCH, Kind.LOG),
     )
     mine = [

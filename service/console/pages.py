@@ -28,6 +28,7 @@ from service.console import (
 from service.console.drawing import STATIC, page
 from service.console.headers import SecurityHeaders
 from service.console.session import check_same_site
+from service.defects import place
 
 API = "/api/"
 _log = logging.getLogger("medtrain.console")
@@ -80,7 +81,7 @@ def _error_page(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         code = {404: "not-found", 413: "too-large"}.get(error.status_code, "usage")
         return page(request, "error.html", error.status_code, code=code, sentence="")
-    _log.error("a defect: %s", type(error).__name__)
+    _log.error("a defect: %s at %s", type(error).__name__, place(error))
     return page(request, "error.html", 500, code="internal", sentence="")
 
 

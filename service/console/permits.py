@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from datasets.duo import HOME
 from policies.access import Action
 from policies.errors import MedtrainError
-from service import catalogue, permits, runs
+from service import catalogue, history, permits, runs
 from service.api.caller import Here
 from service.console.drawing import ZONE, page, table
 from service.console.navigation import allowed
@@ -93,9 +93,11 @@ def get_permit(request: Request, here: Here, visitor: Visitor, permit: str) -> R
         "revoke": one["state"] == "active" and allowed(here, visitor, Action.PERMIT_REVOKE, one),
     }
     mine = [run for run in runs.listing(here, visitor) if run["permit"] == permit]
+    may_run = one["state"] == "active" and visitor.id in one["people"] and visitor.org == one["org"]
     return page(
         request, "permit.html", one=one, may=may, used=runs.usage(here, permit), runs=mine,
-        data_class=here.datasets.get(one["dataset"]).data_class,
+        data_class=here.datasets.get(one["dataset"]).data_class, may_run=may_run,
+        happened=history.about(here, visitor, permit),
     )  # fmt: skip
 
 
@@ -170,7 +172,8 @@ def _ask(
 ) -> Response:
     one = _one(permits.show(here, visitor, permit))
     return page(
-        request, "confirm.html", title=title, sentence=sentence, one=one, back=f"/permits/{permit}",
+        request, "confirm.html", title=title, sentence=sentence, one=one, list=("/permits", N_("Permits")),
+        back=f"/permits/{permit}",
         reason=dangerous, dangerous=dangerous,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from policies.access import Action
 from policies.thresholds import budget
-from service import releases, runs
+from service import history, releases, runs
 from service.api.caller import Here
 from service.console.drawing import page, table
 from service.console.navigation import allowed
@@ -39,7 +39,14 @@ def get_release(request: Request, here: Here, visitor: Visitor, run: str) -> Res
     return page(
         request, "release.html", one=one, may=may, mine=mine, said=runs.certificate(here, visitor, run),
         plan=runs.show(here, visitor, run), permit=here.permits.get(one["permit"]), lifetime=budget(),
+        happened=history.about(here, visitor, run),
     )  # fmt: skip
+
+
+@router.get("/{run}/attacks")
+def get_attacks(here: Here, visitor: Visitor, run: str) -> Response:
+    """Show what attacks on the model found, with plots; for those who decide."""
+    return Response(releases.attacks(here, visitor, run)["html"], media_type="text/html")
 
 
 @router.get("/{run}/approval")
@@ -47,7 +54,7 @@ def get_approval(request: Request, here: Here, visitor: Visitor, run: str) -> Re
     """Ask once more before approving."""
     return page(
         request, "confirm.html", title=N_("Approve this release"), one=_one(here, visitor, run),
-        back=f"/releases/{run}",
+        list=("/releases", N_("Releases")), back=f"/releases/{run}",
         sentence=N_("With the last approval needed the certificate is signed and the partner may fetch the model."),
         reason=False, dangerous=False,
     )  # fmt: skip
@@ -64,7 +71,8 @@ def post_approval(here: Here, visitor: Visitor, run: str) -> Response:
 def get_refusal(request: Request, here: Here, visitor: Visitor, run: str) -> Response:
     """Ask once more, and for the reason."""
     return page(
-        request, "confirm.html", title=N_("Refuse this release"), one=_one(here, visitor, run), back=f"/releases/{run}",
+        request, "confirm.html", title=N_("Refuse this release"), one=_one(here, visitor, run),
+        list=("/releases", N_("Releases")), back=f"/releases/{run}",
         sentence=N_("The model never leaves. What its training spent stays charged."), reason=True, dangerous=True,
     )  # fmt: skip
 

@@ -103,9 +103,6 @@ REPORT = {
     "number": N_("number"),
     "code": N_("code"),
     "empty": N_("empty"),
-    "mapped": N_("mapped to the standard model"),
-    "dropped": N_("dropped by the mapping"),
-    "not mapped: withheld": N_("not mapped: withheld"),
     "NAME": N_("name"),
     "AGE90": N_("age over 89"),
     "DATE": N_("date"),
@@ -141,7 +138,7 @@ REPORT = {
     "person.employer": N_("employer"),
     "person.staff": N_("member of staff"),
     "patients": N_("patients"),
-    "suppressed": N_("patients left out"),
+    "suppressed": N_("patients without quasi-identifiers (suppressed)"),
     "k": N_("k-anonymity"),
     "l_diversity": N_("l-diversity"),
     "t_closeness": N_("t-closeness"),
@@ -159,6 +156,13 @@ REPORT = {
     "exact": N_("exact"),
     "baseline": N_("baseline without privacy, exact"),
 }
+
+FATES = {
+    "mapped": N_("mapped to the standard model"),
+    "dropped": N_("dropped by the mapping"),
+    "not mapped: withheld": N_("not mapped: withheld"),
+}
+"""What became of a column: words of their own, because a submission is mapped in another sense."""
 
 PURPOSES = {
     "DUO:0000042": N_("general research use"),
@@ -246,8 +250,25 @@ ACTIONS = {
     "facility.freeze": N_("freeze the facility"),
     "facility.thaw": N_("lift the stop"),
     **ACTIONS_GOVERNANCE,
+    "submission.profiled": N_("look at the columns"),
+    "submission.mapped": N_("apply the mapping"),
+    "submission.processing": N_("begin de-identification"),
+    "submission.deidentify": N_("store the de-identified draft"),
+    "submission.needs-review": N_("put it up for review"),
+    "submission.rejected": N_("reject what cannot be used"),
+    "submission.shred": N_("destroy the uploaded records"),
+    "permit.activate": N_("put the permit in force"),
+    "permit.expire": N_("end the permit on its last day"),
+    "run.preparing": N_("prepare the extract"),
+    "run.training": N_("spend the budget and train"),
+    "run.collect": N_("collect the outputs"),
+    "run.auditing": N_("begin the audit"),
+    "run.awaiting-release": N_("put it up for release"),
+    "run.destroy-keys": N_("destroy the run's keys"),
+    "run.failed": N_("end the run without a model"),
+    "release.issue": N_("sign the certificate"),
 }
-"""What the access log calls an action, in words; the code stands beside it."""
+"""What the access log calls an action, of a person or of the service, in words; the code stands beside it."""
 
 DECISIONS = {"allow": N_("allowed"), "deny": N_("denied"), "system": N_("by the service")}
 

@@ -59,12 +59,14 @@ def read_bundle(folder: Path, number: int, width: int) -> list[bytes]:
     Raises:
         Tampered: it is missing, or not of that many entries.
     """
-    raw, found, at = _read(folder, "entries", number, width), [], 0
-    while at < len(raw):
-        end = at + 2 + int.from_bytes(raw[at : at + 2], "big")
-        found.append(raw[at + 2 : end])
-        at = end
-    if at != len(raw) or len(found) < width:
+    raw, at = _read(folder, "entries", number, width), 0
+    found: list[bytes] = []
+    size, take = len(raw), found.append
+    while at < size - 1:
+        begin = at + 2
+        at = begin + (raw[at] << 8 | raw[at + 1])
+        take(raw[begin:at])
+    if at != size or len(found) < width:
         raise Tampered(f"bundle {number} of the log is damaged")
     return found[:width]
 

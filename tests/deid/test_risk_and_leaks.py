@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deid.identity import Claim, known, link, resident_number
 from deid.policy import load_profile
 from deid.risk import QUASI, measure
-from deid.transform.generalise import pool_rare
+from deid.transform.generalise import holders, pooled
 from deid.transform.pseudonym import pseudonymiser
 from deid.transform.shift import offsets
 from deid.verify import Identity, look, second_look
@@ -149,8 +149,8 @@ def test_hits_say_where_and_never_what() -> None:
 
 def test_values_of_few_patients_are_pooled() -> None:
     frame = pl.DataFrame({"patient": ["1", "2", "3", "3"], "by": ["x"] * 4, "v": ["a", "a", "b", "b"]})
-    pooled, cells = pool_rare(frame, "v", ("by",), 2)
-    assert (pooled["v"].to_list(), cells) == (["a", "a", "other", "other"], 2)
+    made, cells = pooled(frame, "v", ("by",), holders(frame, "v", ("by",)), 2)
+    assert (made["v"].to_list(), cells) == (["a", "a", "other", "other"], 2)
 
 
 def test_the_profiles_grow_stricter() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from policies.errors import JailTooWeak
-from training_sandbox.jail import bubblewrap, cgroups, seccomp
+from training_sandbox.jail import bubblewrap, cgroups, gpu, seccomp
 from training_sandbox.jail.interpreter import LINKER_CACHE, PACKAGES, SYSTEM, Interpreter, command, interpreter
 from training_sandbox.jail.limits import Folders, Limits
 from training_sandbox.jail.tiers import Tier
@@ -79,6 +79,40 @@ def run(
     Raises:
         JailTooWeak: this machine cannot build that jail. The job has not started, nor seen its keys.
     """
+    once = partial(_run, limits=limits, tier=tier, places=places)
+    if not limits.gpus:
+        return once(folders, keys, program=program, heard=heard, stopped=stopped)
+    if tier is not Tier.T2:
+        raise JailTooWeak("a GPU is handed out in a jail of tier T2 only")
+    with gpu.tenancy(limits.gpus):
+        _clear(once)
+        try:
+            return once(folders, keys, program=program, heard=heard, stopped=stopped)
+        finally:
+            _clear(once)
+
+
+def _clear(once: Callable[..., Ending]) -> None:
+    """Clear the GPUs' memory in a process of its own, which has nothing of the job."""
+    with tempfile.TemporaryDirectory(prefix="medtrain-gpu-") as name:
+        empty = Folders(Path(name, "in"), Path(name, "out"))
+        empty.data.mkdir()
+        empty.out.mkdir()
+        if once(empty, b"", program=gpu.WIPE, heard=lambda _: None, stopped=lambda: False).outcome != "ok":
+            raise JailTooWeak("the memory of a GPU could not be cleared, or was not clear")
+
+
+def _run(
+    folders: Folders,
+    keys: bytes,
+    *,
+    limits: Limits,
+    tier: Tier,
+    program: str,
+    heard: Callable[[str], None],
+    stopped: Callable[[], bool],
+    places: tuple[cgroups.Place, ...] | None,
+) -> Ending:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medtrain-")))
         group = cgroups.make(limits, cgroups.places() if places is None else places)
@@ -149,7 +183,7 @@ def _namespaced(folders: Folders, limits: Limits, _: Path, stack: ExitStack, pro
     inside = environment(limits, bubblewrap.SCRATCH)
     words = bubblewrap.options(python, folders, limits, inside)
     options = stack.enter_context(_memory("options", "".join(f"{word}\0" for word in words).encode()))
-    rules = stack.enter_context(_memory("seccomp", seccomp.program(namespaces=True)))
+    rules = stack.enter_context(_memory("seccomp", seccomp.program(namespaces=True, gpu=bool(limits.gpus))))
     argv = [str(bubblewrap.binary()), "--args", str(options), "--seccomp", str(rules)]
     argv += [*bubblewrap.jailed(python, program), str(bubblewrap.DATA), str(bubblewrap.OUT)]
     return _order(limits, argv, keep=[options, rules])
