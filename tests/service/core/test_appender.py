@@ -1,6 +1,7 @@
 """Group commit of stand-alone entries: durable for each caller, one transaction for all who wait."""
 
 import threading
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -102,7 +103,7 @@ def test_those_before_a_turn_are_written_before_it_and_those_behind_after(monkey
     def write(_core: object, rows: list[tuple[str, ...]]) -> range:
         seen.append([row[4] for row in rows])
         started.set()
-        go.wait(5)
+        go.wait(300)
         return range(len(rows))
 
     monkeypatch.setattr(appending, "_to_sqlite", write)
@@ -115,7 +116,7 @@ def test_those_before_a_turn_are_written_before_it_and_those_behind_after(monkey
         before = len(line._queue)
         thread.start()
         while started.is_set() and len(line._queue) == before:
-            pass
+            time.sleep(0.001)
         return thread
 
     def turn() -> None:
@@ -123,16 +124,16 @@ def test_those_before_a_turn_are_written_before_it_and_those_behind_after(monkey
             seen.append(["turn"])
 
     threads = [add("one")]
-    started.wait(5)
+    started.wait(300)
     threads += [add("two")]
     holder = threading.Thread(target=turn)
     holder.start()
     while len(line._queue) < 2:
-        pass
+        time.sleep(0.001)
     threads += [add("three"), holder]
     go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(300)
     assert seen == [["one"], ["two"], ["turn"], ["three"]]
     core.dispose()
 
