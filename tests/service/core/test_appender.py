@@ -110,12 +110,11 @@ def test_those_before_a_turn_are_written_before_it_and_those_behind_after(monkey
     line, core = Appender(), engine("sqlite://")
     from policies.entry import Entry
 
-    def add(name: str) -> threading.Thread:
+    def add(name: str, behind: int) -> threading.Thread:
         entry = Entry("2026-01-02T03:04:05Z", "wang", "thing.do", "thing", name, "allow")
         thread = threading.Thread(target=line.append, args=(core, entry))
-        before = len(line._queue)
         thread.start()
-        while started.is_set() and len(line._queue) == before:
+        while len(line._queue) < behind:
             time.sleep(0.001)
         return thread
 
@@ -123,14 +122,14 @@ def test_those_before_a_turn_are_written_before_it_and_those_behind_after(monkey
         with line.turn():
             seen.append(["turn"])
 
-    threads = [add("one")]
+    threads = [add("one", 0)]
     started.wait(300)
-    threads += [add("two")]
+    threads += [add("two", 1)]
     holder = threading.Thread(target=turn)
     holder.start()
     while len(line._queue) < 2:
         time.sleep(0.001)
-    threads += [add("three"), holder]
+    threads += [add("three", 3), holder]
     go.set()
     for thread in threads:
         thread.join(300)
