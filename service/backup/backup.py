@@ -33,6 +33,7 @@ def create(facility: Facility, folder: Path) -> dict[str, Any]:
     """
     if folder.exists():
         raise Conflict("the folder for the backup exists already")
+    facility.keystore.secret("tombstone", "facility")  # made now at the latest: the log will speak of patients by it
     checkpoint = facility.log.catch_up()
     fresh = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -187,6 +187,7 @@ CODES = {
     "separation-of-duty": N_("Another person must decide"),
     "illegal-transition": N_("Not possible in this state"),
     "frozen": N_("The facility is frozen"),
+    "sealed": N_("The facility is sealed"),
     "shredded": N_("Withdrawn and destroyed"),
     "jail-too-weak": N_("The isolation is too weak"),
     "not-found": N_("Not found"),

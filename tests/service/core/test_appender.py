@@ -1,6 +1,7 @@
 """Group commit of stand-alone entries: durable for each caller, one transaction for all who wait."""
 
 import threading
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -102,37 +103,36 @@ def test_those_before_a_turn_are_written_before_it_and_those_behind_after(monkey
     def write(_core: object, rows: list[tuple[str, ...]]) -> range:
         seen.append([row[4] for row in rows])
         started.set()
-        go.wait(5)
+        go.wait(300)
         return range(len(rows))
 
     monkeypatch.setattr(appending, "_to_sqlite", write)
     line, core = Appender(), engine("sqlite://")
     from policies.entry import Entry
 
-    def add(name: str) -> threading.Thread:
+    def add(name: str, behind: int) -> threading.Thread:
         entry = Entry("2026-01-02T03:04:05Z", "wang", "thing.do", "thing", name, "allow")
         thread = threading.Thread(target=line.append, args=(core, entry))
-        before = len(line._queue)
         thread.start()
-        while started.is_set() and len(line._queue) == before:
-            pass
+        while len(line._queue) < behind:
+            time.sleep(0.001)
         return thread
 
     def turn() -> None:
         with line.turn():
             seen.append(["turn"])
 
-    threads = [add("one")]
-    started.wait(5)
-    threads += [add("two")]
+    threads = [add("one", 0)]
+    started.wait(300)
+    threads += [add("two", 1)]
     holder = threading.Thread(target=turn)
     holder.start()
     while len(line._queue) < 2:
-        pass
-    threads += [add("three"), holder]
+        time.sleep(0.001)
+    threads += [add("three", 3), holder]
     go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(300)
     assert seen == [["one"], ["two"], ["turn"], ["three"]]
     core.dispose()
 

@@ -199,4 +199,20 @@ def test_a_wrong_passphrase_and_an_unknown_store_are_refused(tmp_path, fixed) ->
     with pytest.raises(Tampered):
         open_facility(read(home=tmp_path, passphrase="wrong"), fixed)
     with pytest.raises(Misuse, match="object store"):
-        open_facility(read(home=tmp_path, store="s3://bucket"), fixed)
+        open_facility(read(home=tmp_path, store="ftp://bucket"), fixed)
+
+
+def test_a_facility_keeps_its_objects_in_a_bucket(fixed, tmp_path, bucket) -> None:
+    url, account = bucket
+    keys = {"store_access_key": account.access_key, "store_secret_key": account.secret_key}
+    settings = read(home=tmp_path, store=url, store_endpoint=account.endpoint, store_region=account.region, **keys)
+    with opened(settings, fixed) as facility:
+        name = facility.objects.put(b"sealed")
+        assert facility.objects.get(name) == b"sealed"
+    assert not (tmp_path / "objects").exists()
+
+
+@pytest.mark.parametrize("seal", ["ftp://kms?key=k", "pkcs11:/lib.so?token=t", "https://kms"])
+def test_a_seal_of_an_unknown_kind_is_refused(fixed, tmp_path, seal) -> None:
+    with pytest.raises(Misuse, match="seal"):
+        open_facility(read(home=tmp_path, seal=seal), fixed)

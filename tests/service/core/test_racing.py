@@ -11,7 +11,7 @@ from service.database import engine, wall_clock
 from service.repositories.charges import SqlCharges
 from service.repositories.place import OnEngine
 
-EVENT = Event("gaussian", 1.0, 5.0, 1)
+EVENT = Event("gaussian", 1.0, 4.0, 1)
 CLIENTS = 64
 
 
