@@ -13,11 +13,13 @@ from typing import Any
 
 import polars as pl
 
+from deid.detect import scorecard
 from deid.detect.span import LAYER_ORDER
 from deid.entities import gather
-from deid.identity import KINDS
+from deid.genetic import GENETIC, admit
+from deid.identity import KINDS, plain
 from deid.images import clear_images
-from deid.intake import Intake, clean, take_in
+from deid.intake import NOTHING, Intake, clean, take_in
 from deid.keys import ProjectKeys
 from deid.lattice import Lowered, lower
 from deid.mapping import Mapping
@@ -27,8 +29,12 @@ from deid.records import Records, Reject
 from deid.report import Report, SourceCount, count_reasons
 from deid.slots import target
 from deid.stages import CATEGORIES, code_conditions, people_of, pool, quasi, rare_values, tables_of
+from deid.transform.declassify import Admission
+from deid.transform.dicom import options_of
+from deid.transform.operators import Operators
 from deid.transform.pseudonym import pseudonymiser, subkey, tokens
 from deid.transform.shift import offsets
+from deid.transform.surrogate import Surrogates
 from deid.verify import Identity, second_look
 from policies.errors import BadInput
 
@@ -67,10 +73,12 @@ def process(
     *,
     project: str,
     layers: frozenset[str] = ALL_LAYERS,
+    admission: Admission = NOTHING,
 ) -> Outcome:
     """Return the de-identified, standardised tables of ``records``.
 
     Args:
+        admission: What comes in in spite of the restrictions: declassified documents, approved genetic data.
         project: Pseudonyms and date shifts of two projects have nothing in common.
         layers: Layers of the free-text detector; fewer than all only to show what each one finds.
 
@@ -81,16 +89,18 @@ def process(
         LeakFound: the second look found an identifier.
         RowsLost: rows do not add up; a defect of the program.
     """
+    records, held, genetic = admit(records, mapping, admission)
     intake = take_in(records, mapping)
-    clean(intake)
+    intake.hold(held)
+    clean(intake, admission)
     patients = assign(intake)
     refuse_unknowable(intake, patients)
     name, days_of = pseudonymiser(keys.pseudonym, project, "patient"), offsets(keys.shift, project)
-    clear_images(intake, name, days_of, subkey(keys.pseudonym, project, "images"))
+    clear_images(intake, name, days_of, subkey(keys.pseudonym, project, "images"), options_of(profile))
     if not any(batch.slots.height for batch in intake.batches):
         raise BadInput("no row of the input could be used: see the reasons of the quarantine, or the mapping")
     frames = gather(intake.batches)
-    notes = Scrubbing(profile, layers)
+    notes = Scrubbing(profile, layers, operators_of(profile, keys, project, patients))
     people = people_of({key for batch in intake.batches for key in batch.slots["patient"]}, keys, project, days_of)
     days = dict(people.select("patient", "shift_days").iter_rows())
     notes.apply(frames, patients, days)
@@ -103,7 +113,7 @@ def process(
     searched = second_look(tables, identities)
     token = tokens(keys.index)
     index = {names[key]: token(key) for key in sorted(names, key=names.__getitem__)}
-    report = _report(intake, mapping, profile, patients, lowered, notes, pooled, searched, tables)
+    report = _report(intake, mapping, profile, patients, lowered, notes, pooled, searched, tables, genetic)
     return Outcome(tables, index, quarantine_of(intake.rejects), report)
 
 
@@ -124,9 +134,15 @@ def write(outcome: Outcome, folder: Path) -> None:
 class Scrubbing:
     """Free text and category cells, cleared of identifiers; keeps the counts for the report."""
 
-    def __init__(self, profile: Profile, layers: frozenset[str]) -> None:
-        self._profile, self._layers = profile, layers
+    def __init__(self, profile: Profile, layers: frozenset[str], operators: Operators | None = None) -> None:
+        self._profile, self._layers, self._operators = profile, layers, operators
         self.found: Counter[str] = Counter()
+        card = scorecard.shipped()
+        self.free_text: dict[str, Any] = {
+            "leak_upper": card.leak_upper,
+            "limit": profile.text_leak,
+            "withheld": "dropped-by-profile" if profile.text == "drop" else card.verdict(profile.text_leak),
+        }
         self.scrubbed: Counter[str] = Counter()
 
     def apply(self, frames: dict[str, pl.DataFrame], patients: Patients, days: dict[str, int]) -> None:
@@ -135,12 +151,17 @@ class Scrubbing:
 
         finder = detector(self._layers)
         note = frames["note"]
-        if self._profile.text == "drop":
+        if self.free_text["withheld"]:
             frames["note"] = note.clear()
         elif note.height:
             moves = {key: days[key] if self._profile.dates == "shift" else None for key in days}
-            made = rewrite_notes(note["text"].to_list(), note["patient"].to_list(), patients.known, moves, finder)
-            frames["note"] = note.with_columns(pl.Series("text", made.texts, pl.String))
+            made = rewrite_notes(
+                note["text"].to_list(), note["patient"].to_list(), patients.known, moves, finder, self._operators
+            )
+            texts = note.with_columns(pl.Series("text", made.texts, pl.String))
+            frames["note"] = texts.drop_nulls("text")
+            if withheld := texts.height - frames["note"].height:
+                self.scrubbed["withheld-notes"] += withheld
             self.found.update(made.found)
         for entity, columns in CATEGORIES.items():
             for column in columns:
@@ -149,6 +170,19 @@ class Scrubbing:
                 self.scrubbed.update(counts)
         image = frames["image"]
         frames["image"] = image.with_columns(pl.Series("bytes", map(base64.b64decode, image["bytes"]), pl.Binary))
+
+
+def operators_of(profile: Profile, keys: ProjectKeys, project: str, patients: Patients) -> Operators | None:
+    """Return what a profile asks for beyond tags in free text, None where it asks for nothing.
+
+    Raises:
+        Misuse: the profile encrypts, and there is no key of the re-identification desk.
+    """
+    if not profile.operators:
+        return None
+    taken = frozenset(plain(value) for values in patients.known.values() for value, _ in values)
+    surrogates = Surrogates(subkey(keys.pseudonym, project, "surrogates"), taken)
+    return Operators(profile, project, surrogates, keys.pseudonym, keys.desk)
 
 
 def quarantine_of(rejects: list[Reject]) -> pl.DataFrame:
@@ -166,6 +200,7 @@ def _report(
     pooled: int,
     searched: int,
     tables: dict[str, pl.DataFrame],
+    genetic: int,
 ) -> Report:
     structured: Counter[str] = Counter()
     for batch in intake.batches:
@@ -183,8 +218,10 @@ def _report(
         steps=[asdict(report) for batch in intake.batches for report in batch.reports],
         reasons=count_reasons(reject.reason for reject in intake.rejects),
         strangers=intake.strangers,
+        classes=(GENETIC,) if genetic else (),
         columns=[asdict(column) for column in intake.columns],
         identifiers=notes.found,
+        free_text=notes.free_text,
         structured=structured,
         scrubbed=notes.scrubbed,
         pooled=pooled,

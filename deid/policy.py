@@ -49,6 +49,8 @@ class Profile:
         rare_below: A category value held by fewer patients is replaced; 0 keeps all.
         conditions: Full diagnosis codes, or their three-character categories.
         text: Free text is rewritten, or dropped.
+        text_leak: Largest upper 95 % bound, in [0, 1], of the detector's measured leak with which free text is
+            published at all; null sets no limit.
         operators: Label of the detector, or ``default`` -> what becomes of it in free text.
         images: Options of PS3.15 Annex E beyond the Basic Profile, by name.
         sha256: Of the file.
@@ -71,6 +73,7 @@ class Profile:
     text: Text
     operators: Mapping[str, Operator] = field(default_factory=dict)
     images: tuple[str, ...] = ()
+    text_leak: float | None
     sha256: str
 
     def operator(self, label: str) -> Operator:

@@ -20,14 +20,15 @@ import polars as pl
 from deid.clean.dates import CleanDates
 from deid.clean.duplicates import DropDuplicates
 from deid.entities import gather
+from deid.genetic import GENETIC, admit
 from deid.images import ClearHeaders
-from deid.intake import Batch, steps
+from deid.intake import NOTHING, Batch, steps
 from deid.keys import ProjectKeys
 from deid.lattice import Lowered, lower
 from deid.mapping import Mapping
 from deid.patients import AssignPatients, RefuseUnknowable, unreadable
 from deid.pieces import pieces
-from deid.pipeline import ALL_LAYERS, QUARANTINE, Scrubbing, quarantine_of, risk_section
+from deid.pipeline import ALL_LAYERS, QUARANTINE, Scrubbing, operators_of, quarantine_of, risk_section
 from deid.policy import Profile
 from deid.records import Records, Reject
 from deid.report import Report, SourceCount
@@ -35,6 +36,8 @@ from deid.spill import Spill
 from deid.stages import code_conditions, people_of, pool, quasi, rare_values, tables_of
 from deid.step import RowsLost, Step, StepReport, rejects
 from deid.survey import Part, Survey, claimed, said_by, survey
+from deid.transform.declassify import Admission
+from deid.transform.dicom import options_of
 from deid.transform.pseudonym import pseudonymiser, pseudonyms, subkey, tokens
 from deid.transform.shift import offsets
 from deid.verify import Hit, Identity, SecondLook, stop
@@ -80,6 +83,7 @@ def stream(
     size: int,
     layers: frozenset[str] = ALL_LAYERS,
     rows: int = ROWS,
+    admission: Admission = NOTHING,
 ) -> Streamed:
     """De-identify ``records`` into Parquet parts below ``out``, with quarantine and report as ``write`` leaves them.
 
@@ -90,10 +94,13 @@ def stream(
     Raises:
         MedtrainError: as ``process``; nothing but an empty folder is left then.
     """
+    records, held, genetic = admit(records, mapping, admission)
     with Spill(out) as spill:
         run = _Run(mapping, profile, keys, project, spill, rows, min(max(size // RANGE_BYTES + 1, 1), RANGES))
-        run.found = survey(records, mapping, rows)
+        run.admission, run.genetic = admission, genetic
+        run.found = survey(records, mapping, rows, admission)
         run.refuse(run.found.rejects)
+        run.hold(held)
         run.clean(records)
         run.scrub(layers)
         lowered = run.lower()
@@ -130,6 +137,15 @@ class _Run:
     tables: Counter[str] = field(default_factory=Counter)
     units: Counter[str] = field(default_factory=Counter)
     pooled: int = 0
+    admission: Admission = NOTHING
+    genetic: int = 0
+
+    def hold(self, held: list[Reject]) -> None:
+        """Count files that were held back before any reader saw them."""
+        self.refuse(held)
+        for reject in held:
+            counted, refused = self.found.units.get(reject.source, (0, 0))
+            self.found.units[reject.source] = counted + 1, refused + 1
 
     def refuse(self, refused: list[Reject]) -> None:
         if refused:
@@ -156,7 +172,7 @@ class _Run:
         read = frame.with_columns(absent).select(columns).with_row_index("_row").with_columns(rows)
         batch = Batch(part.source, part.table, read, lifted, lifted)
         key: tuple[str, ...] | None = None
-        for step in steps(part.table):
+        for step in steps(part.table, self.admission):
             if isinstance(step, DropDuplicates):
                 key = step.key
                 continue
@@ -239,11 +255,13 @@ class _Run:
         assert patients is not None
         name = pseudonymiser(self.keys.pseudonym, self.project, "patient")
         days_of = offsets(self.keys.shift, self.project)
-        images = ClearHeaders(name, days_of, subkey(self.keys.pseudonym, self.project, "images"))
+        images = ClearHeaders(
+            name, days_of, subkey(self.keys.pseudonym, self.project, "images"), options_of(self.profile)
+        )
         unread = unreadable(patients, self.found.unread)
         tabled = any(part.source.format != "notes" for part in self.found.parts.values())
         doubles = {part.number: self._duplicates(part) for part in self.found.parts.values()}
-        self.notes = Scrubbing(self.profile, layers)
+        self.notes = Scrubbing(self.profile, layers, operators_of(self.profile, self.keys, self.project, patients))
         for where in range(self.ranges):
             batches = []
             for part in self.found.parts.values():
@@ -372,6 +390,7 @@ class _Run:
             steps=[asdict(self.reports[key]) for key in sorted(self.reports)],
             reasons=dict(sorted(self.reasons.items())),
             strangers=self.found.strangers,
+            classes=(GENETIC,) if self.genetic else (),
             columns=[asdict(fate) for part in parts for fate in part.fates()],
             identifiers=self.notes.found,
             structured=structured,

@@ -12,13 +12,14 @@ import polars as pl
 
 from deid.clean.dates import CleanDates, evidence, order_of
 from deid.identity import KINDS, Claim, Linkage, known, link
-from deid.intake import Batch, ColumnFate, check_count, steps
+from deid.intake import NOTHING, Batch, ColumnFate, check_count, steps
 from deid.mapping import Mapping, Source, Table
 from deid.patients import Patients, tokens
 from deid.pieces import pieces
 from deid.profile import SAMPLE, kind_of
 from deid.records import Reading, Records, Reject
 from deid.slots import lift, target, unmapped
+from deid.transform.declassify import Admission
 from policies.errors import BadInput, BadMapping
 
 Said = tuple[tuple[str, str], ...]
@@ -38,6 +39,7 @@ class Part:
     number: int
     source: Source
     table: Table
+    admission: Admission = NOTHING
     rows: int = 0
     columns: dict[str, tuple[list[str], int]] = field(default_factory=dict, repr=False)
     orders: dict[str, str] = field(default_factory=dict)
@@ -103,7 +105,7 @@ class Part:
 
     def _dated(self, frame: pl.DataFrame, lifted: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
         """Yield date slots whose order is inferred, with the rows that the steps before leave in."""
-        wanted = steps(self.table)
+        wanted = steps(self.table, self.admission)
         dates = next((step for step in wanted if isinstance(step, CleanDates)), None)
         automatic = [slot for slot, order in dates.columns if order == "auto"] if dates else []
         if not automatic:
@@ -127,7 +129,7 @@ class Survey:
     answers: dict[int, dict[Said, tuple[str | None, str]]] = field(default_factory=dict, repr=False)
 
 
-def survey(records: Records, mapping: Mapping, rows: int) -> Survey:
+def survey(records: Records, mapping: Mapping, rows: int, admission: Admission = NOTHING) -> Survey:
     """Return what one pass over all sources tells, ``rows`` rows at a time.
 
     Raises:
@@ -148,7 +150,7 @@ def survey(records: Records, mapping: Mapping, rows: int) -> Survey:
             counted, bad = counted + reading.counted, bad + len(reading.rejects)
             found.rejects += reading.rejects
             refused |= {token for reject in reading.rejects for token in tokens(reject.raw)}
-            _learn(found, source, reading)
+            _learn(found, source, reading, admission)
         found.units[source.name] = (counted, bad)
     for part in found.parts.values():
         part.close()
@@ -172,11 +174,11 @@ def said_by(names: list[str], row: tuple[str | None, ...]) -> Said:
     return tuple((target(name), value) for name, value in zip(names, row, strict=True) if value is not None)
 
 
-def _learn(found: Survey, source: Source, reading: Reading) -> None:
+def _learn(found: Survey, source: Source, reading: Reading, admission: Admission) -> None:
     for name in sorted(reading.tables):
         key = (source.name, name)
         if key not in found.parts:
-            found.parts[key] = Part(len(found.parts), source, source.table(name))
+            found.parts[key] = Part(len(found.parts), source, source.table(name), admission)
         found.parts[key].take(reading.tables[name])
 
 

@@ -24,7 +24,7 @@ from datasets.store import Store
 from datasets.vault import Vault
 from policies import access
 from policies.entry import Clock
-from policies.errors import Misuse, NotFound
+from policies.errors import Misuse, NotFound, Sealed
 from policies.people import Person
 from policies.thresholds import FOLDER, budget
 from service import identity
@@ -39,6 +39,7 @@ from service.repositories.place import InWork, OnEngine
 from service.repositories.versions import SqlDatasets, SqlVersions
 from service.settings import Settings
 
+SEALED = "sealed.json"
 RECIPES = FOLDER / "recipes"
 
 
@@ -143,7 +144,7 @@ class Facility:
         return OnEngine(self.database, self.clock)
 
 
-def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
+def open_facility(settings: Settings, clock: Clock = wall_clock, *, sealed: bool = False) -> Facility:
     """Return the facility that the settings describe; its database is brought to this program's schema.
 
     The first opening makes the home folder, the keys and the first security-admin, whose token lies in
@@ -151,12 +152,15 @@ def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
 
     Raises:
         BadRules: the access rules do not fit their schema.
+        Sealed: it was restored from a backup, and is not opened for unsealing (``sealed``).
         Misuse: the store is of a kind that this program does not know.
         Tampered: the keystore does not open.
     """
     access.rules()
     logging.getLogger("medtrain").setLevel(settings.log_level.upper())
     logging.getLogger("absl").setLevel(logging.ERROR)  # the accountant names every order it leaves out
+    if (settings.home / SEALED).exists() and not sealed:
+        raise Sealed("restored from a backup: unseal it with the witnessed log first (medtrain backup unseal)")
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     objects = objects_of(settings)
     keystore = keystore_of(settings)
@@ -171,9 +175,9 @@ def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
 
 
 @contextmanager
-def opened(settings: Settings, clock: Clock = wall_clock) -> Iterator[Facility]:
+def opened(settings: Settings, clock: Clock = wall_clock, *, sealed: bool = False) -> Iterator[Facility]:
     """Yield the facility, and close it at the end."""
-    facility = open_facility(settings, clock)
+    facility = open_facility(settings, clock, sealed=sealed)
     try:
         yield facility
     finally:

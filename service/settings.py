@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
     log_interval: float = Field(0.5, gt=0, le=1, description="Seconds between two looks for new entries.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(8000, ge=1, le=65_535, description="The port to listen on.")
+    port: int = Field(8420, ge=0, le=65_535, description="The port to listen on; 0 picks a free one.")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -17,7 +17,10 @@ from uuid import uuid4
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.story.play import Way, play_on_the_way
+
 POSTGRES = Path(os.environ.get("MEDTRAIN_TEST_POSTGRES", "/usr/lib/postgresql/15/bin"))
+PLAYED = ("tests/story/", "tests/console/")
 ACCOUNT = "mtpg"  # a server refuses to run as root
 
 
@@ -26,7 +29,7 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         name, *_, test = nodeid.split("::")
-        if name.startswith("tests/story/"):
+        if name.startswith(PLAYED):
             return "story on postgresql" if "postgresql" in test else "story on sqlite"
         return name
 
@@ -38,7 +41,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the story: it takes longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/story/"))
+    items.sort(key=lambda item: not item.nodeid.startswith(PLAYED))
+
+
+@pytest.fixture(scope="session")
+def way_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Way:
+    """Return a play of the demonstration on SQLite, killed on its way, with copies of its home at two places.
+
+    Who works on pages keeps one in the folder ``MEDTRAIN_TEST_WAY``: the story's own tests still play theirs.
+    """
+    kept = os.environ.get("MEDTRAIN_TEST_WAY")
+    if kept and Path(kept, "release").is_dir():
+        return Way(tmp_path_factory.mktemp("story") / "home", Path(kept, "review"), Path(kept, "release"))
+    return play_on_the_way(Path(kept) if kept else tmp_path_factory.mktemp("story"))
 
 
 @pytest.fixture(scope="session")

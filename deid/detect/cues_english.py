@@ -12,7 +12,7 @@ from deid.detect.names_english import FIRST, LAST, NOT_NAMES, many
 from deid.detect.span import Span
 from deid.detect.words import ENGLISH_EPONYMS
 
-_W = r"(?:(?:Mc|Mac|O'|D'|De|Van|La|Le|Di|Al-|El-)?[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿāăąćčđēěėęīłńňōőřśşšţťūůűźżžơưạ-ỹ]+(?:[-'][A-Z]?[a-zà-öø-ÿ]+)*|[A-Z]'[A-Z]{2,}|[A-Z]{2,}(?:[-'][A-Z]+)?)"
+_W = r"(?:(?:Mc|Mac|O'|D'|De|Van|La|Le|Di|Al-|El-)?[A-ZÀ-ÖØ-ÞĀ-Ž][a-zà-öø-ÿāăąćčđēěėęīłńňōőřśşšţťūůűźżžơưạ-ỹ]+(?:[-'][A-Z]?[a-zà-öø-ÿ]+)*|[A-Z]'[A-Z]{2,}|[A-Z]{2,}(?:[-'][A-Z]+)?)"
 _INITIAL = r"[A-Z]\.?"
 _PARTICLE = r"(?:de|da|del|della|van|von|der|den|la|le|bin|ibn|al|el|dos|du|ter|y)"
 _FULL = rf"(?:{_W}|{_INITIAL}(?= ))(?: (?:{_PARTICLE} ){{0,2}}(?:{_W}|{_INITIAL}(?![A-Za-z]))){{0,3}}(?:,? (?:Jr|Sr|II|III|IV)\b\.?)?"
@@ -86,6 +86,9 @@ def find(text: str, source: str) -> Iterator[Span]:
             words
             and any(p.capitalize() in FIRST or p.capitalize() in LAST for p in parts)
             and not all(p.capitalize() in NOT_NAMES for p in parts)
+            and not any(
+                p in ENGLISH_EPONYMS or re.fullmatch("[IVX]+[a-c]?", p) for part in parts for p in part.split("-")
+            )
         ):
             yield Span(*match.span(1), "NAME", 0.75, source)
     for match in windows.found(text, _PAIR, stretches):
@@ -241,7 +244,8 @@ def _trimmed(text: str, start: int, end: int, score: float, source: str, *, sure
         words[-1] = (words[-1][0], words[-1][1] - 2)
         name = name[:-2]
     if (
-        (
+        (name.split()[0] in ENGLISH_EPONYMS and re.fullmatch(r"\S+ [A-Z]\.?", name))
+        or (
             name.rstrip(".") in ENGLISH_EPONYMS
             and (_AFTER.match(text, words[-1][1]) or text.startswith(("'s", "'"), words[-1][1]))
         )

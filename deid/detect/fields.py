@@ -125,7 +125,9 @@ _TITLE_AT = re.compile(alternatives(TITLE))
 def _value(text: str, at: int, role: str, *, blank: bool, listed_after: bool) -> int:
     latin = _LATIN.match(text, at)
     if latin:
-        fits = latin[0] not in _NOT_LATIN and (role not in _SPEAKERS or " " in latin[0])
+        fits = latin[0] not in _NOT_LATIN and (
+            role not in _SPEAKERS or " " in latin[0] or role in ("检验", "报告", "记录")
+        )
         fits = (
             fits
             and (len(latin[0]) > 3 or latin[0].isupper())

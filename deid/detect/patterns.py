@@ -193,6 +193,10 @@ _SHAPES = (
 _ADDRESSES = tuple(shape for shape in _SHAPES if shape.label in ("EMAIL", "URL"))
 _BEDS = tuple(shape for shape in _SHAPES if shape.label == "BED")
 _NUMBERS = tuple(shape for shape in _SHAPES if shape not in _ADDRESSES and shape not in _BEDS)
+_TOLD = re.compile(
+    r"\b(?:[Pp]hone|[Tt]el(?:ephone)?|[Mm]obile|[Cc]ell|[Ff]ax|[Cc]all(?: me| us)? (?:at|on)|[Mm]essages? to|[Rr]ing(?: me)? on|[Rr]each(?:ed| me| him| her)? (?:at|on)|"
+    r"[Nn]umber is|[Aa]nswering at|[Dd]ial)\b[ :\n]{1,3}(\+?\(?[0-9][0-9 ().-]{5,18}[0-9])(?![0-9])"
+)
 _CHINESE_NUMBER = re.compile(
     r"[零〇一幺二两三四五六七八九洞拐](?<![零〇一幺二两三四五六七八九十百千万第].)(?:[ ,、-]?[零〇一幺二两三四五六七八九洞拐]){6,21}(?![十百千万亿年月])"
 )
@@ -293,6 +297,9 @@ _ENGLISH_DIGITS = re.compile(
 
 
 def _spoken_numbers(text: str) -> Iterator[Span]:
+    for match in _TOLD.finditer(text):
+        if 7 <= sum(c.isdigit() for c in match[1]) <= 15:
+            yield Span(*match.span(1), "PHONE", 0.8, NAME)
     for match in _ENGLISH_DIGITS.finditer(text) if " " in text else ():
         yield Span(match.start(), match.end(), "PHONE", 0.8, NAME)
     for pattern in (_CHINESE_NUMBER, _CAPITAL_NUMBER):

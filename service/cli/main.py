@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from policies.errors import MedtrainError
-from service.cli import dataset, deid, extract, incident, log, people, permit, release, rights, run, submission
+from policies.errors import MedtrainError, Misuse
+from service.cli import backup, dataset, deid, extract, incident, log, people, permit, release, rights, run, submission
 from service.cli.connection import connect
 from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
@@ -31,6 +31,7 @@ for noun, commands in {
     "incident": incident.app,
     "log": log.app,
     "people": people.app,
+    "backup": backup.app,
     "deid": deid.app,
 }.items():
     app.add_typer(commands, name=noun)
@@ -75,8 +76,10 @@ def generate(
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8420,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: MEDTRAIN_HOST or 127.0.0.1.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on, 0 picks a free one; default: MEDTRAIN_PORT or 8420.")
+    ] = None,
     database: Annotated[
         str | None, typer.Option(help="PostgreSQL or SQLite URL instead of the embedded default.")
     ] = None,
@@ -86,7 +89,8 @@ def serve(
     from service.serving import serve as run_server
     from service.settings import read
 
-    run_server(read(database=database, store=store), host=host, port=port, say=say)
+    settings = read(database=database, store=store, host=host, port=port)
+    run_server(settings, host=settings.host, port=settings.port, say=say)
 
 
 @budget.command("show")
@@ -149,6 +153,9 @@ def main() -> None:
         sys.exit(130)
     except KeyboardInterrupt:
         sys.exit(130)
+    except FileNotFoundError:
+        _explain(Misuse("a file that you named does not exist"))
+        sys.exit(Misuse.exit_code)
     except Exception as problem:  # noqa: BLE001  # the last line of defence: no traceback may show a record
         _usage_or_raise(problem)
 

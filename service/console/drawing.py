@@ -84,7 +84,7 @@ def environment(language: str) -> Environment:
     catalogue, locale = languages.catalogue(language), languages.locale_of(language)
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     made.filters["word"] = lambda value: catalogue.gettext(WORDS[value]) if value in WORDS else value
-    made.filters["fate"] = lambda value: catalogue.gettext(FATES.get(value, str(value)))
+    made.filters["fate"] = lambda value: catalogue.gettext(FATES[value]) if value in FATES else value
     made.filters["fact"] = lambda value: ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     made.filters["decimal"] = lambda value: f"{Decimal(str(value)).normalize():f}"
     made.filters["number"] = lambda value: format_decimal(value, locale=locale)

@@ -57,7 +57,7 @@ def _facts(here: Facility) -> dict[str, Any]:
     settings, disk = here.settings, shutil.disk_usage(here.settings.home)
     with reading(here.database) as session:
         jobs = {
-            name: dict(session.execute(sa.select(row.state, sa.func.count()).group_by(row.state)).tuples().all())
+            name: session.execute(sa.select(row.state, sa.func.count()).group_by(row.state)).all()
             for name, row in (("submissions", SubmissionRow), ("runs", RunRow))
         }
         entries = session.scalar(sa.select(HeadRow.size)) or 0
@@ -72,5 +72,5 @@ def _facts(here: Facility) -> dict[str, Any]:
         "waiting": waiting,
         "free": disk.free,
         "total": disk.total,
-        **{name: [(state.value, count) for state, count in found.items()] for name, found in jobs.items()},
+        **{name: [(state.value, count) for state, count in found] for name, found in jobs.items()},
     }

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from policies.errors import Tampered
-from policies.proof import HASH_BYTES
+from policies.proof import HASH_BYTES, Frontier, leaf_hash
 
 WIDTH = 256
 CHECKPOINT = "checkpoint"
@@ -71,6 +71,19 @@ def read_bundle(folder: Path, number: int, width: int) -> list[bytes]:
     return found[:width]
 
 
+def root_in(folder: Path, size: int) -> bytes:
+    """Return the root of the first ``size`` entries of a published log that was verified.
+
+    Raises:
+        Tampered: a bundle is missing.
+    """
+    frontier = Frontier()
+    for number in range(-(-size // WIDTH)):
+        for entry in read_bundle(folder, number, min(WIDTH, size - number * WIDTH)):
+            frontier.add(leaf_hash(entry))
+    return frontier.root()
+
+
 def read_checkpoint(folder: Path) -> bytes | None:
     """Return the published signed checkpoint, or nothing where the log was never published."""
     try:
@@ -98,7 +111,8 @@ def publishing(folder: Path) -> Iterator[None]:
 
 def _read(folder: Path, level: int | str, number: int, width: int) -> bytes:
     whole = tile_path(folder, level, number)
-    for path in (whole, tile_path(folder, level, number, width)):
+    wider = range(width, WIDTH)  # a log that has grown since need not keep the narrower ones
+    for path in (whole, *(tile_path(folder, level, number, one) for one in wider)):
         if path.is_file():
             return path.read_bytes()
     raise Tampered(f"{'bundle' if level == 'entries' else 'tile'} {number} of the log is missing")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,30 @@ def environment_of(home: Path, database: str = "") -> dict[str, str]:
     made = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     made |= {"MEDTRAIN_HOME": str(home), "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
     return made | ({"MEDTRAIN_DATABASE": database} if database else {})
+
+
+@dataclass(frozen=True)
+class Way:
+    """A play on SQLite that was killed twice on its way, with a copy of its home at each place.
+
+    Attributes:
+        home: The play itself; played again, it goes on.
+        review: The officer's report waits to be read.
+        release: The trained model waits for its two approvals.
+    """
+
+    home: Path
+    review: Path
+    release: Path
+
+
+def play_on_the_way(folder: Path) -> Way:
+    """Play to the two places where somebody must decide, and keep a copy of each."""
+    way = Way(folder / "home", folder / "review", folder / "release")
+    for line, copy in (("officer-zhou reads", way.review), ("compliance-wu approves the release", way.release)):
+        play_until(way.home, line)
+        shutil.copytree(way.home, copy)
+    return way
 
 
 def play(home: Path, database: str = "") -> Played:
