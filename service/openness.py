@@ -1,4 +1,4 @@
-"""Openness: the public register of uses, a hospital's own view of how its data were used, and whose turn it is."""
+"""Openness: the public register of uses, and a hospital's own view of how its data were used."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

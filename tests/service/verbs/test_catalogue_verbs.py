@@ -242,16 +242,6 @@ def test_a_hospital_sees_how_its_own_data_were_used(clinic: Small) -> None:
         openness.own_use(clinic.facility, clinic.lin)
 
 
-def test_partners_take_turns(small: Small) -> None:
-    permit = active_permit(small, runs=3, epsilon="3")
-    mine = [str(runs.submit(small.facility, small.lin, spec(permit), *model())["id"]) for _ in range(3)]
-    assert set(openness.startable(small.facility)) < set(mine)
-    assert len(openness.startable(small.facility)) == openness.SLOTS
-    waiting = [("1", "a1", "a"), ("2", "a2", "a"), ("3", "a3", "a"), ("4", "b1", "b"), ("5", "c1", "c")]
-    assert openness.fair_order(waiting, {}, {"c": 9}) == ("a1", "b1", "c1", "a2", "a3")
-    assert openness.fair_order(waiting, {"a": 2}, {}) == ("b1", "c1", "a1", "a2", "a3")
-
-
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_an_assessment_says_what_is_known_and_marks_the_gaps(clinic: Small, language: str) -> None:
     text = assessment.assess(clinic.facility, clinic.zhou, "clinic", language)
