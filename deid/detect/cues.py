@@ -450,7 +450,7 @@ def _bare(text: str) -> Iterator[Span]:
     for match in _SIGN_OFF.finditer(text):
         if _may_sign(match[1]):
             yield _span(*match.span(1), 0.7)
-    for match in _MINORITY.finditer(text):
+    for match in windows.found(text, _MINORITY, windows.around(text, _MINORITY_HINT, 12, 10)):
         if match[1] not in NOT_NAMES and not any(match[1][n : n + 2] in pairs() for n in range(len(match[1]) - 1)):
             yield _span(*match.span(1), 0.7)
     for match in _LINE.finditer(text):
@@ -474,6 +474,7 @@ _TOKEN = re.compile(rf"(?:^|(?<=[ \n])|(?<=床))(?={_SURNAME}[\u4e00-\u9fff]{{1,
 _BED_NAME = re.compile(rf"(?<=[0-9])号?床[ :]{{0,2}}(?={_SURNAME}[\u4e00-\u9fff])")
 _ENDS = {_HEADED: re.compile(r"[,(/]"), _TOKEN: re.compile(r"[ \n]|$")}
 _SIGN_OFF = re.compile(r"(?<=[。;!?.)\n]) ?([\u4e00-\u9fff]{1,3})[ 。]?$", re.MULTILINE)
+_MINORITY_HINT = re.compile(f"[{''.join(sorted(FOREIGN))}逊非法特伊尤努玉孜艾别克肯莎莱帖木丁萨赛曼沙]{{3}}")
 _MINORITY = re.compile(
     rf"(?:{'|'.join(sorted({*ROLE.split('|'), *KIN.split('|'), '自称', '实为', '叫', '名叫'}, key=lambda w: (-len(w), w)))})[: ]?([{''.join(sorted(FOREIGN))}逊非法特伊尤努玉孜艾别克肯莎莱帖木别丁萨赛曼沙帕孜巴格特]{{3,8}})(?=[,。;:/ ()]|$)"
 )

@@ -9,6 +9,7 @@ Where a form asks for somebody, a short value is a name whatever its characters;
 import re
 from collections.abc import Iterator
 
+from deid.detect import windows
 from deid.detect.cue_words import FIELD_WORD, FOREIGN, KIN, ROLE, TITLE
 from deid.detect.grams import pairs, triples
 from deid.detect.lexicon import alternatives, listed
@@ -30,6 +31,7 @@ _WORDS = frozenset({*ROLE.split("|"), *KIN.split("|"), *_MORE_ROLES.split("|")})
 _FIELD = re.compile(
     rf"([{_HAN}A-Za-z]{{1,8}})[0-9]?(?:\([^()\n]{{0,8}}\))?(?: ?[:=] ?| {{1,4}}|\n(?=[{_HAN}]{{2,4}}\n))[_ ]{{0,8}}(?=[{_HAN}A-Z\"“])"
 )
+_BREAK = re.compile("[:= \\n]")
 _SUFFIX = re.compile(rf"[{_HAN}]{{0,4}}(?:医师|医生|护士|大夫|教授|技师|药师|记者|者|人员|人|员|签名|签字|签章|姓名)$")
 _NOT_ROLES = listed(
     "病人 患者 他人 本人 家人 老人 成人 亲人 人员 工作人员 或者 再者 前者 后者 医务人员 致病人 妇人 别人 某人 男人 女人 有人 没有人 每人 人人 两人 一人"
@@ -72,7 +74,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
     >>> list(find("报告人:冶金花 审核:闻")), list(find("医生:你好"))
     ([(4, 7), (11, 12)], [])
     """
-    for match in _FIELD.finditer(text):
+    for match in windows.found(text, _FIELD, windows.around(text, _BREAK, 20, 14)):
         role = _role(match[1], colon=":" in match[0] or "=" in match[0])
         if role:
             yield from _values(text, match.end(), role, blank=":" not in match[0] and "=" not in match[0])
