@@ -54,7 +54,7 @@ def synthetic_labels(task: Task, count: int, generator: torch.Generator) -> torc
 
 def _cross_entropy(output: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     if label.dim():  # one label for each position: the classes are the output's first dimension
-        logs = torch.log_softmax(output[0].flatten(1), 0)
+        logs = torch.log_softmax(output.reshape(-1, label.shape[0]), 0)
         return -logs.gather(0, label.unsqueeze(0)).mean()
     return -torch.log_softmax(output, -1).reshape(-1).gather(0, label.reshape(1)).reshape(())
 
@@ -95,7 +95,7 @@ def _dice(output: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
 
     Source: Milletari et al. 2016, "V-Net", with squares in the denominator, plus one in both parts.
     """
-    shares = torch.softmax(output[0].flatten(1), 0)
+    shares = torch.softmax(output.reshape(-1, label.shape[0]), 0)
     classes = torch.arange(shares.shape[0], device=shares.device).unsqueeze(1)
     truth = (label.unsqueeze(0) == classes).to(shares.dtype)
     both = (shares * truth).sum(1)

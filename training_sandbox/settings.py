@@ -60,10 +60,7 @@ class Task:
         else:
             _must(self.classes >= 2, "a task has at least two classes, labels or intervals")
         _must(self.kind != "binary" or self.classes == 2, "a binary task has two classes")
-        _must(
-            self.positions == 1 or (self.kind == "segmentation" and self.positions > 1),
-            "positions are for segmentation",
-        )
+        _must((self.positions > 1) == (self.kind == "segmentation"), "positions are for segmentation, more than one")
 
     @property
     def label(self) -> tuple[int, ...]:

@@ -176,7 +176,7 @@ class ViT(nn.Module):
 
     def forward(self, x):
         tokens = self.patches(x).flatten(2).transpose(1, 2)
-        return self.head(self.layer(torch.cat((self.token, tokens), 1) + self.place)[:, 0])
+        return self.head(self.layer(torch.cat((self.token.expand(len(x), -1, -1), tokens), 1) + self.place)[:, 0])
 
 
 class Tabular(nn.Module):
