@@ -27,7 +27,7 @@ from training_sandbox.jail.probe import probe
 from training_sandbox.jail.run import run
 from training_sandbox.jail.tiers import Tier
 from training_sandbox.job import CHECKPOINT, Job
-from training_sandbox.settings import Optimiser
+from training_sandbox.settings import Evaluation, Optimiser
 
 ROOT = Path(__file__).parents[2]
 
@@ -211,7 +211,7 @@ def test_an_evaluation_trains_nothing_and_gives_charged_figures(tmp_path: Path, 
 
 def test_a_search_is_one_plan_and_every_look_is_charged(tmp_path: Path, made: SimpleNamespace) -> None:
     tried = (Optimiser(learning_rate=1e-6), Optimiser(learning_rate=0.5))
-    folder = made.write_job(tmp_path, search=tried)
+    folder = made.write_job(tmp_path, search=tried, evaluation=Evaluation(sigma=0.5))
     assert Job.from_json(folder.job.to_json()) == folder.job
     assert worker.work(made.KEYS, folder.data, folder.out, lambda _: None) == 0
     vetted = egress.vet(outputs_of(folder), made.GRAPH, folder.job)
