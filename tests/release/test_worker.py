@@ -2,9 +2,9 @@
 
 import io
 import json
-import os
 import runpy
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,9 @@ from training_sandbox.jail.probe import probe
 from training_sandbox.jail.run import run
 from training_sandbox.jail.tiers import Tier
 from training_sandbox.job import CHECKPOINT, Job
-from training_sandbox.settings import Optimiser
+from training_sandbox.settings import Evaluation, Optimiser
+
+ROOT = Path(__file__).parents[2]
 
 
 def failure(folder: SimpleNamespace, keys: bytes) -> str:
@@ -133,16 +135,17 @@ def test_a_killed_worker_goes_on_where_it_was_and_ends_in_the_same_bits(
 ) -> None:
     """kill -9 after the sixth tenth, in a process of its own; the service then hands the checkpoint back."""
     folder = made.write_job(tmp_path)
-    child = os.fork()
-    if child == 0:
-
-        def die(word: str) -> None:
-            if word == "tenth 6":
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        worker.work(made.KEYS, folder.data, folder.out, die)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    program = f"""
+import os, signal
+from pathlib import Path
+from training_sandbox import worker
+def die(word):
+    if word == "tenth 6":
+        os.kill(os.getpid(), signal.SIGKILL)
+worker.work({made.KEYS!r}, Path({str(folder.data)!r}), Path({str(folder.out)!r}), die)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={"OMP_NUM_THREADS": "1"}, check=False)
+    assert done.returncode == -signal.SIGKILL
     left = take(folder.out, CHECKPOINT, 1 << 20)
     assert left
     assert not (folder.out / egress.MODEL).exists()
@@ -208,7 +211,7 @@ def test_an_evaluation_trains_nothing_and_gives_charged_figures(tmp_path: Path, 
 
 def test_a_search_is_one_plan_and_every_look_is_charged(tmp_path: Path, made: SimpleNamespace) -> None:
     tried = (Optimiser(learning_rate=1e-6), Optimiser(learning_rate=0.5))
-    folder = made.write_job(tmp_path, search=tried)
+    folder = made.write_job(tmp_path, search=tried, evaluation=Evaluation(sigma=0.5))
     assert Job.from_json(folder.job.to_json()) == folder.job
     assert worker.work(made.KEYS, folder.data, folder.out, lambda _: None) == 0
     vetted = egress.vet(outputs_of(folder), made.GRAPH, folder.job)
