@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -14,6 +15,7 @@ from policies.entry import Entry
 from policies.errors import BadInput
 
 BUCKETS = 128
+AHEAD = 8
 PATIENT = "patient"
 
 
@@ -32,6 +34,8 @@ class Batch:
     parts: list[Part] = field(default_factory=list)
     _staged: list[Staged] = field(default_factory=list)
     _rows: list[WrappedKey] = field(default_factory=list)
+    _staging: list["Future[Staged]"] = field(default_factory=list)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AHEAD))
 
     def keep(self, part: Part) -> None:
         """Share a part of an older version."""
@@ -44,18 +48,21 @@ class Batch:
             self.keep(before)
             return
         key = self.random(KEY_BYTES)
-        staged = self.objects.stage((parquet.encrypt(rows, key, aad(self.dataset, table, number, self.version)),))
-        self._staged.append(staged)
-        self._rows.append(wrap(self.scope_key, key, staged.name, self.entry.at, self.random))
-        patients = rows[PATIENT].n_unique()
-        self.parts.append(Part(table, number, staged.name, rows.height, patients, self.version, content))
+        sealed = parquet.encrypt(rows, key, aad(self.dataset, table, number, self.version))
+        name = hashlib.sha256(sealed).hexdigest()
+        if len(self._staging) >= AHEAD:  # disks are slow to promise: a few at once, and not all of them in memory
+            self._staged.append(self._staging.pop(0).result())
+        self._staging.append(self._pool.submit(self.objects.stage, (sealed,)))
+        self._rows.append(wrap(self.scope_key, key, name, self.entry.at, self.random))
+        self.parts.append(Part(table, number, name, rows.height, rows[PATIENT].n_unique(), self.version, content))
 
     def finish(self) -> tuple[Part, ...]:
         """Return all parts; from now on they can be read by who knows them."""
+        self._staged += [one.result() for one in self._staging]
+        self._pool.shutdown()
         if self._rows:
             self.keys.put(self._rows, self.entry)
-        for staged in self._staged:
-            self.objects.settle(staged)
+        self.objects.settle(*self._staged)
         return tuple(self.parts)
 
 

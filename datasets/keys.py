@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, get_args
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from datasets.suites import SUITES, SuiteName
 from policies.entry import Entry
 from policies.errors import Shredded, Tampered
 
@@ -35,11 +34,13 @@ class ScopeKey:
         scope: What it wraps keys for: a dataset's id, or a vault's label.
         generation: From 1; each rotation adds one.
         key: 32 bytes.
+        suite: The ciphers that it wraps with.
     """
 
     scope: str
     generation: int
     key: bytes = field(repr=False)
+    suite: SuiteName = "intl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class WrappedKey:
     Attributes:
         object: The object's name (SHA-256, hexadecimal).
         scope, generation: The key-encrypting key that opens it.
-        wrapped: Nonce, then AES-256-GCM ciphertext and tag.
+        wrapped: Nonce, then ciphertext and tag of the suite that this generation has.
         at: When the row was written, ISO 8601 in UTC, as in its log entry.
     """
 
@@ -132,7 +133,7 @@ def wrap(key: ScopeKey, data_key: bytes, object_: str, at: str, random: Random =
         random: Source of the nonce.
     """
     nonce = random(NONCE_BYTES)
-    sealed = nonce + AESGCM(key.key).encrypt(nonce, data_key, _bound(key, object_))
+    sealed = nonce + SUITES[key.suite].seal(key.key, nonce, data_key, _bound(key, object_))
     return WrappedKey(object_, key.scope, key.generation, sealed, at)
 
 
@@ -144,9 +145,10 @@ def unwrap(key: ScopeKey, row: WrappedKey) -> bytes:
     """
     if (row.scope, row.generation) != (key.scope, key.generation):
         raise Tampered("a wrapped key does not fit the object it is stored for")
+    nonce, sealed = row.wrapped[:NONCE_BYTES], row.wrapped[NONCE_BYTES:]
     try:
-        return AESGCM(key.key).decrypt(row.wrapped[:NONCE_BYTES], row.wrapped[NONCE_BYTES:], _bound(key, row.object))
-    except (InvalidTag, ValueError):
+        return SUITES[key.suite].open(key.key, nonce, sealed, _bound(key, row.object))
+    except Tampered:
         raise Tampered("a wrapped key does not fit the object it is stored for") from None
 
 
@@ -181,4 +183,5 @@ def rotate(keystore: Keystore, keys: WrappedKeys, scope: str, entry: Entry, rand
 
 
 def _bound(key: ScopeKey, object_: str) -> bytes:
-    return f"medtrain.key/1|{key.scope}|{key.generation}|{object_}".encode()
+    suite = "" if key.suite == "intl" else f"|{key.suite}"
+    return f"medtrain.key/1|{key.scope}|{key.generation}|{object_}{suite}".encode()

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from datasets.keys import KEY_BYTES, NONCE_BYTES, PURPOSES, ProjectSecrets, Purpose, Random, ScopeKey
+from datasets.suites import SuiteName
 from policies.canonical import canonical, strict_json
 from policies.errors import Misuse, NotFound, Shredded, Tampered
 
@@ -35,11 +36,11 @@ def root_key(path: Path, random: Random = os.urandom) -> bytes:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_name(f"{path.name}.{random(8).hex()}")
-        _write(fresh, random(KEY_BYTES))
+        write_secret(fresh, random(KEY_BYTES))
         with suppress(FileExistsError):  # two first starts at once: one key wins, whole
             os.link(fresh, path)  # atomic, and fails where the name exists
         fresh.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     if path.stat().st_mode & 0o077:
         raise Misuse("the root key file can be read by others: set its mode to 0600")
     key = path.read_bytes()
@@ -55,17 +56,18 @@ class FileKeystore:
         path: The file; it is made with the first key.
         root: 32 bytes (see ``root_key``), or a passphrase.
         random: Source of keys and nonces.
+        suite: What keys made from now on wrap with; those that are there keep theirs until they are rotated.
 
     Raises:
         Tampered: on first use, where the root key or passphrase does not open the file.
     """
 
-    def __init__(self, path: Path, root: bytes | str, random: Random = os.urandom) -> None:
+    def __init__(self, path: Path, root: bytes | str, random: Random = os.urandom, suite: SuiteName = "intl") -> None:
         if isinstance(root, bytes) and len(root) != KEY_BYTES:
             raise Misuse(f"a root key has {KEY_BYTES} bytes")
         if not root:
             raise Misuse("the passphrase is empty")
-        self._path, self._root, self._random = path, root, random
+        self._path, self._root, self._random, self._suite = path, root, random, suite
         self._derived: dict[bytes, bytes] = {}
 
     def scope_key(self, scope: str, generation: int | None = None) -> ScopeKey:
@@ -85,7 +87,7 @@ class FileKeystore:
         text = held["keys"].get(str(wanted))
         if text is None:
             raise Shredded("that generation of the key was destroyed")
-        return ScopeKey(scope, wanted, _bytes(text))
+        return ScopeKey(scope, wanted, _bytes(text), _suite_of(held, wanted))
 
     def rotate(self, scope: str) -> ScopeKey:
         """Return a new generation of a scope's key. The older ones stay until they are destroyed."""
@@ -104,6 +106,7 @@ class FileKeystore:
             if generation >= held["newest"]:
                 raise Misuse("the newest generation is in use: rotate the key first")
             held["keys"].pop(str(generation), None)
+            held.get("suites", {}).pop(str(generation), None)
 
     def signing_key(self, purpose: Purpose) -> Ed25519PrivateKey:
         """Return the private key for signing manifests, certificates, checkpoints or receipts."""
@@ -139,12 +142,15 @@ class FileKeystore:
         with self._changing() as content:
             held = content["scopes"].setdefault(scope, {"newest": 0, "keys": {}})
             if held["newest"]:  # another process came first
-                return ScopeKey(scope, held["newest"], _bytes(held["keys"][str(held["newest"])]))
+                newest = held["newest"]
+                return ScopeKey(scope, newest, _bytes(held["keys"][str(newest)]), _suite_of(held, newest))
             return self._next(scope, held)
 
     def _next(self, scope: str, held: dict[str, Any]) -> ScopeKey:
-        key = ScopeKey(scope, held["newest"] + 1, self._random(KEY_BYTES))
+        key = ScopeKey(scope, held["newest"] + 1, self._random(KEY_BYTES), self._suite)
         held["newest"], held["keys"][str(key.generation)] = key.generation, _text(key.key)
+        if key.suite != "intl":
+            held.setdefault("suites", {})[str(key.generation)] = key.suite
         return key
 
     @contextmanager
@@ -179,9 +185,9 @@ class FileKeystore:
         head, nonce = MAGIC + self._random(SALT_BYTES), self._random(NONCE_BYTES)
         raw = head + nonce + AESGCM(self._key(head)).encrypt(nonce, canonical(content), head)
         fresh = self._path.with_name(f"{self._path.name}.{self._random(8).hex()}")
-        _write(fresh, raw)
+        write_secret(fresh, raw)
         os.replace(fresh, self._path)  # noqa: PTH105  # one seam for the fault-injection tests
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def _key(self, head: bytes) -> bytes:
         if isinstance(self._root, bytes):
@@ -192,14 +198,21 @@ class FileKeystore:
         return self._derived[head]
 
 
-def _write(path: Path, raw: bytes) -> None:
+def _suite_of(held: dict[str, Any], generation: int) -> SuiteName:
+    suite: SuiteName = held.get("suites", {}).get(str(generation), "intl")
+    return suite
+
+
+def write_secret(path: Path, raw: bytes) -> None:
+    """Write a new file that only its owner can read, durable."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make a folder's names durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

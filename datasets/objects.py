@@ -46,7 +46,7 @@ class Objects(Protocol):
     """
 
     def stage(self, chunks: Iterable[bytes]) -> Staged: ...
-    def settle(self, staged: Staged) -> None: ...
+    def settle(self, *staged: Staged) -> None: ...
     def put(self, raw: bytes) -> str: ...
     def get(self, name: str) -> bytes: ...
     def source(self, name: str) -> Path | bytes: ...
@@ -80,24 +80,26 @@ class LocalObjects:
                 size += len(chunk)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(self._staged)
         return Staged(digest.hexdigest(), size, token)
 
-    def settle(self, staged: Staged) -> None:
-        """Make staged bytes an object. Settling again, after a crash, changes nothing.
+    def settle(self, *staged: Staged) -> None:
+        """Make staged bytes objects. Settling again, after a crash, changes nothing.
 
         Raises:
             NotFound: what was staged has been swept, and the object is not there either.
         """
-        target = self._path(staged.name)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        try:
-            os.replace(self._staged / staged.token, target)  # noqa: PTH105  # one seam for the fault-injection tests
-        except FileNotFoundError:
-            if not target.exists():
-                raise NotFound("the staged object is gone: stage it again") from None
-        _sync_folder(target.parent)
-        _sync_folder(self._objects)
+        folders = {self._objects}
+        for one in staged:
+            target = self._path(one.name)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            try:
+                os.replace(self._staged / one.token, target)  # noqa: PTH105  # one seam for the fault-injection tests
+            except FileNotFoundError:
+                if not target.exists():
+                    raise NotFound("the staged object is gone: stage it again") from None
+            folders.add(target.parent)
+        for folder in sorted(folders, reverse=True):
+            _sync_folder(folder)
 
     def put(self, raw: bytes) -> str:
         """Return the name of ``raw``, which is now an object."""
@@ -116,8 +118,7 @@ class LocalObjects:
             raw = self._path(name).read_bytes()
         except FileNotFoundError:
             raise NotFound("there is no such object") from None
-        if hashlib.sha256(raw).hexdigest() != name:
-            raise Tampered("an object's bytes do not fit its name")
+        check_digest(raw, name)
         return raw
 
     def source(self, name: str) -> Path:
@@ -199,14 +200,42 @@ class LocalObjects:
         return tuple(f"{folder}/{path.name}" for path in sorted(root.iterdir())) if root.is_dir() else ()
 
     def _path(self, name: str) -> Path:
-        if not _DIGEST.fullmatch(name):
-            raise Misuse("an object's name is a SHA-256 in hexadecimal")
-        return self._objects / name[:2] / name
+        return self._objects / check_name(name)[:2] / name
 
     def _path_of(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise Misuse("a stored name is lower-case letters, digits, dots and dashes between slashes")
-        return self._named / name
+        return self._named / check_path(name)
+
+
+def check_name(name: str) -> str:
+    """Return an object's name.
+
+    Raises:
+        Misuse: it is not one, and must not become part of a path.
+    """
+    if not _DIGEST.fullmatch(name):
+        raise Misuse("an object's name is a SHA-256 in hexadecimal")
+    return name
+
+
+def check_path(name: str) -> str:
+    """Return the name of a named object.
+
+    Raises:
+        Misuse: it is not one, and could leave its folder.
+    """
+    if not _NAME.fullmatch(name):
+        raise Misuse("a stored name is lower-case letters, digits, dots and dashes between slashes")
+    return name
+
+
+def check_digest(raw: bytes, name: str) -> None:
+    """Refuse bytes that are not those of a name.
+
+    Raises:
+        Tampered: they are not.
+    """
+    if hashlib.sha256(raw).hexdigest() != name:
+        raise Tampered("an object's bytes do not fit its name")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from datasets.duo import HOME, Intent, match
 from datasets.versions import Dataset
 from policies.entry import Entry, stamp
 from policies.errors import BudgetExhausted, Conflict, Misuse, NotFound, PermitExpired, Refused, SeparationOfDuty
@@ -14,10 +15,46 @@ from policies.people import Person, Role
 from policies.states import PermitState, check_transition
 
 APPROVALS = 2
-"""How many people, none of them the author, must approve a permit."""
+"""How many people at least, none of them the author, must approve a permit; the rules of its way may ask for more."""
 
-GENERAL_RESEARCH = "DUO:0000042"
 _DUO = re.compile(r"DUO:\d{7}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+DELIVERIES = ("sandbox", "outside")
+OPEN_TERMS = (PermitState.DRAFT, PermitState.RETURNED)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One person's review of an application.
+
+    Attributes:
+        kind: ``hospital``, ``ethics`` or ``privacy``.
+        person: Who reviewed.
+        positive: The verdict.
+        at: When, as the log writes it.
+    """
+
+    kind: str
+    person: str
+    positive: bool
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One party's signature under the terms.
+
+    Attributes:
+        party: ``holder`` or ``owner``.
+        person: Who signed.
+        terms: SHA-256 of the terms signed.
+        at: When, as the log writes it.
+    """
+
+    party: str
+    person: str
+    terms: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +67,15 @@ class Permit:
         people: Ids of the persons who may use it.
         purpose: GA4GH DUO code, such as ``"DUO:0000042"`` (general research).
         legal_basis: On what ground, as a reference a lawyer can follow.
+        ethics: Number of the ethics approval.
+        controller: The organisation that decides on the processing and answers for it (PIPL article 73).
+        controller_country, access_country: ISO 3166 codes: where it is at home, and from where the permit is used.
+        commercial: Whether the result is sold.
+        diseases: ICD-10 prefixes that a disease-specific purpose is about.
+        undertakes: DUO conditions the holder promises to keep, such as publication.
+        justification: Why these data, and no fewer, are needed.
+        delivery: ``sandbox``: data are trained on where they are; ``outside``: an extract may leave.
+        delivery_basis: On what ground data may leave.
         dataset: Id of the dataset.
         versions: First and last version, both included; no last version means all later ones.
         recipes: Names of the feature recipes it covers: they decide columns and cohort.
@@ -38,7 +84,13 @@ class Permit:
         not_before, not_after: From when, and until when: absolute, aware moments; the second is excluded.
         conditions: Sentences it was granted under.
         author: Who wrote the application.
-        approvals: Ids of who approved, in order.
+        approvals, rejections: Ids of who voted for it and against it, in order.
+        reviews: Of the owning hospital, on ethics and on privacy.
+        conflicts: Ids of who declared an interest, and is barred.
+        signatures: Of both parties.
+        renews: Id of the permit that this one goes on with.
+        reminded: Days before the end for which the holder was reminded.
+        statement: What the holder declared when it was closed.
         state: See ``policies.states``.
     """
 
@@ -47,6 +99,16 @@ class Permit:
     people: frozenset[str]
     purpose: str
     legal_basis: str
+    ethics: str
+    controller: str
+    controller_country: str = HOME
+    access_country: str = HOME
+    commercial: bool = False
+    diseases: frozenset[str] = frozenset()
+    undertakes: frozenset[str] = frozenset()
+    justification: str = ""
+    delivery: str = "sandbox"
+    delivery_basis: str = ""
     dataset: str
     versions: tuple[int, int | None]
     recipes: tuple[str, ...]
@@ -58,6 +120,13 @@ class Permit:
     conditions: tuple[str, ...] = ()
     author: str
     approvals: tuple[str, ...] = ()
+    rejections: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    renews: str | None = None
+    reminded: tuple[int, ...] = ()
+    statement: str = ""
     state: PermitState = PermitState.DRAFT
 
     def __post_init__(self) -> None:
@@ -65,6 +134,14 @@ class Permit:
         rules = (
             (bool(_DUO.fullmatch(self.purpose)), "the purpose is a DUO code such as DUO:0000042"),
             (bool(self.legal_basis.strip()), "a legal basis is named"),
+            (bool(self.ethics.strip()), "the number of the ethics approval is named"),
+            (bool(self.controller.strip()), "the controller is named"),
+            (
+                bool(_COUNTRY.fullmatch(self.controller_country) and _COUNTRY.fullmatch(self.access_country)),
+                "countries are two capital letters (ISO 3166)",
+            ),
+            (self.delivery in DELIVERIES, f"the delivery is one of {', '.join(DELIVERIES)}"),
+            (self.delivery == "sandbox" or bool(self.delivery_basis.strip()), "data leave on a named ground only"),
             (bool(self.people) and bool(self.recipes), "at least one person and one recipe are named"),
             (first >= 1 and (last is None or first <= last), "the version range counts from 1 and is not empty"),
             (self.epsilon.is_finite() and self.epsilon > 0, "epsilon is positive"),
@@ -78,10 +155,34 @@ class Permit:
         if self.not_before >= self.not_after:
             raise Misuse("not a permit: it ends after it begins")
 
+    @property
+    def foreign(self) -> bool:
+        """Whether a party of it is, or works from, abroad."""
+        return {self.controller_country, self.access_country} != {HOME}
+
+    @property
+    def intent(self) -> Intent:
+        """What it is for, as consent is asked about it."""
+        return Intent(
+            purpose=self.purpose,
+            diseases=self.diseases,
+            commercial=self.commercial,
+            for_profit=self.commercial,
+            ethics=bool(self.ethics.strip()),
+            country=self.access_country,
+            undertakes=self.undertakes,
+        )
+
+    def terms(self) -> dict[str, Any]:
+        """Return what is signed: everything but who decided, signed or was reminded, and the state."""
+        return {name: value for name, value in self.as_dict().items() if name not in COURSE}
+
     def as_dict(self) -> dict[str, Any]:
         """Return JSON types only; numbers of the budget are decimal text."""
         return asdict(self) | {
             "people": sorted(self.people),
+            "diseases": sorted(self.diseases),
+            "undertakes": sorted(self.undertakes),
             "versions": list(self.versions),
             "recipes": list(self.recipes),
             "epsilon": str(self.epsilon),
@@ -90,6 +191,11 @@ class Permit:
             "not_after": stamp(self.not_after),
             "conditions": list(self.conditions),
             "approvals": list(self.approvals),
+            "rejections": list(self.rejections),
+            "reviews": [asdict(review) for review in self.reviews],
+            "conflicts": list(self.conflicts),
+            "signatures": [asdict(signature) for signature in self.signatures],
+            "reminded": list(self.reminded),
             "state": self.state.value,
         }
 
@@ -101,6 +207,13 @@ class Permit:
             **body
             | {
                 "people": frozenset(body["people"]),
+                "diseases": frozenset(body["diseases"]),
+                "undertakes": frozenset(body["undertakes"]),
+                "rejections": tuple(body["rejections"]),
+                "reviews": tuple(Review(**review) for review in body["reviews"]),
+                "conflicts": tuple(body["conflicts"]),
+                "signatures": tuple(Signature(**signature) for signature in body["signatures"]),
+                "reminded": tuple(body["reminded"]),
                 "versions": (first, last),
                 "recipes": tuple(body["recipes"]),
                 "epsilon": Decimal(body["epsilon"]),
@@ -112,6 +225,10 @@ class Permit:
                 "state": PermitState(body["state"]),
             }
         )
+
+
+COURSE = ("approvals", "rejections", "reviews", "conflicts", "signatures", "reminded", "statement", "state")
+"""What may change after an application was handed in; its terms may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +307,12 @@ def check_change(old: Permit, new: Permit) -> None:
     """
     if old.state is not new.state:
         check_transition(old.state, new.state)
-    if old.state in (PermitState.DRAFT, PermitState.RETURNED):
+    if old.state in OPEN_TERMS:
         return
-    if replace(old, state=new.state, approvals=new.approvals) != new:
+    fixed = old.terms()
+    if old.state is PermitState.SUBMITTED and new.conditions[: len(old.conditions)] == old.conditions:
+        fixed["conditions"] = list(new.conditions)  # who decides may add conditions, and take none away
+    if fixed != new.terms():
         raise Conflict("the terms of a permit change only while it is a draft or returned")
 
 
@@ -202,26 +322,15 @@ def check_can_submit(person: Person, permit: Permit, dataset: Dataset, now: date
     Raises:
         Refused, PermitExpired, IllegalTransition: naming the rule.
     """
-    _check_holder(person, permit)
-    _check_not_expired(permit, now)
+    check_holder(person, permit)
+    check_not_expired(permit, now)
     check_transition(permit.state, PermitState.SUBMITTED)
     if permit.dataset != dataset.id:
         raise Refused("the permit is for another dataset")
-    if permit.purpose not in dataset.purposes and GENERAL_RESEARCH not in dataset.purposes:
-        raise Refused("the dataset's consent does not cover this purpose")
-
-
-def check_can_approve(person: Person, permit: Permit, now: datetime) -> None:
-    """Refuse unless a compliance person who neither wrote it nor works for its holder approves for the first time.
-
-    Raises:
-        Refused, SeparationOfDuty, PermitExpired, IllegalTransition: naming the rule.
-    """
-    if Role.COMPLIANCE not in person.roles:
-        raise Refused("only compliance staff approve permits")
-    _check_independent(person, permit)
-    check_transition(permit.state, PermitState.APPROVED)
-    _check_not_expired(permit, now)
+    if unmet := match(dataset.purposes, dataset.diseases, permit.intent).unmet:
+        raise Refused(f"the dataset's consent does not cover this purpose: {', '.join(unmet)}")
+    if dataset.genomic and permit.foreign:
+        raise Refused("human genetic resources are not provided to a foreign party")
 
 
 def check_can_activate(permit: Permit, now: datetime) -> None:
@@ -230,7 +339,7 @@ def check_can_activate(permit: Permit, now: datetime) -> None:
     Raises:
         SeparationOfDuty, Refused, PermitExpired, IllegalTransition: naming the rule.
     """
-    _check_not_expired(permit, now)
+    check_not_expired(permit, now)
     check_approvals(permit)
     check_transition(permit.state, PermitState.ACTIVE)
     if now < permit.not_before:
@@ -253,8 +362,8 @@ def check_can_start_run(person: Person, permit: Permit, request: Request, usage:
     Raises:
         Refused, PermitExpired, SeparationOfDuty, BudgetExhausted: naming the rule.
     """
-    _check_holder(person, permit)
-    _check_not_expired(permit, now)
+    check_holder(person, permit)
+    check_not_expired(permit, now)
     check_approvals(permit)
     if permit.state is not PermitState.ACTIVE:
         raise Refused(f"the permit is {permit.state.value}, not active")
@@ -267,20 +376,8 @@ def check_can_start_run(person: Person, permit: Permit, request: Request, usage:
         raise BudgetExhausted("the permit's privacy budget does not cover this run")
 
 
-def approve(person: Person, permit: Permit, now: datetime) -> Permit:
-    """Return the permit with one more approval; the last one needed makes it approved.
-
-    Raises:
-        Refused, SeparationOfDuty, PermitExpired, IllegalTransition: naming the rule.
-    """
-    check_can_approve(person, permit, now)
-    approvals = (*permit.approvals, person.id)
-    state = PermitState.APPROVED if len(approvals) >= APPROVALS else permit.state
-    return replace(permit, approvals=approvals, state=state)
-
-
 def step(permit: Permit, state: PermitState) -> Permit:
-    """Return the permit in another state. One that is returned loses its approvals: its terms may change.
+    """Return the permit in another state. One that is returned loses what was decided: its terms may change.
 
     Raises:
         IllegalTransition: there is no such step.
@@ -289,24 +386,29 @@ def step(permit: Permit, state: PermitState) -> Permit:
     check_transition(permit.state, state)
     if state in (PermitState.APPROVED, PermitState.ACTIVE):
         check_approvals(permit)
-    return replace(permit, state=state, approvals=() if state is PermitState.RETURNED else permit.approvals)
+    if state is PermitState.RETURNED:
+        return replace(permit, state=state, approvals=(), rejections=(), reviews=(), signatures=())
+    return replace(permit, state=state)
 
 
-def _check_holder(person: Person, permit: Permit) -> None:
+def check_holder(person: Person, permit: Permit) -> None:
+    """Refuse who is not one of the people that the permit names.
+
+    Raises:
+        Refused: naming the rule.
+    """
     if Role.PARTNER not in person.roles or person.org != permit.holder_org:
         raise Refused("the permit belongs to another organisation")
     if person.id not in permit.people:
         raise Refused("the permit does not name this person")
 
 
-def _check_independent(person: Person, permit: Permit) -> None:
-    if person.id == permit.author or person.org == permit.holder_org:
-        raise SeparationOfDuty("who wrote an application, or works for its holder, does not approve it")
-    if person.id in permit.approvals:
-        raise SeparationOfDuty("the same person does not approve twice")
+def check_not_expired(permit: Permit, now: datetime) -> None:
+    """Refuse a permit whose last moment has passed.
 
-
-def _check_not_expired(permit: Permit, now: datetime) -> None:
+    Raises:
+        PermitExpired: it has.
+    """
     if now >= permit.not_after or permit.state is PermitState.EXPIRED:
         raise PermitExpired("the permit has expired")
 

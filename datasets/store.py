@@ -7,6 +7,7 @@ is ciphertext, most of it without a key, until ``sweep`` removes it. Plaintext i
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ import polars as pl
 
 from datasets import manifest as manifests
 from datasets import parquet
-from datasets.buckets import BUCKETS, PATIENT, Batch, aad, bucket, columns, cut
+from datasets.buckets import AHEAD, BUCKETS, PATIENT, Batch, aad, bucket, columns, cut
 from datasets.keys import Keystore, Random, WrappedKeys, data_key, rotate
 from datasets.manifest import Anchor, Manifest, Part, Sources
 from datasets.objects import Objects
@@ -197,9 +198,10 @@ class Store:
         """
         if table not in manifest.columns:
             raise NotFound("the version has no such table")
-        parts = [parquet.scan(*self._open(manifest.dataset, p)) for p in manifest.parts if p.table == table]
-        if parts:
-            return pl.concat(parts)
+        wanted = [part for part in manifest.parts if part.table == table]
+        if wanted:
+            with ThreadPoolExecutor(AHEAD) as pool:  # comparing bytes with their names keeps a core busy for each
+                return pl.concat(list(pool.map(lambda part: parquet.scan(*self._open(manifest.dataset, part)), wanted)))
         return pl.LazyFrame(schema={name: parquet.TYPES[kind] for name, kind in manifest.columns[table]})
 
     def forget(self, live: Manifest, entry: Entry) -> int:
@@ -230,7 +232,7 @@ class Store:
             named = {part.sha256 for manifest in self.history(dataset) for part in manifest.parts}
             rows = self._keys.of(_scope(dataset))
             orphans += [row.object for row in rows if row.object not in named and moment(row.at) < before]
-            live |= named | {row.object for row in rows}
+            live |= {row.object for row in rows}  # what a manifest names and no key opens was shredded
         live -= set(orphans)
         if orphans:
             self._keys.delete(orphans, entry)

@@ -26,7 +26,10 @@ class Dataset:
         title: For people.
         owner_org: The organisation that decides over it.
         data_class: Synthetic or public, or of real patients.
-        purposes: GA4GH DUO codes for which its patients' data may be used, such as ``"DUO:0000042"``.
+        purposes: GA4GH DUO codes for which its patients' data may be used, and the conditions (``datasets.duo``).
+        diseases: ICD-10 prefixes that a disease-specific consent is about.
+        level: Classification, 1 (open) to 5 (strictly limited); GB/T 39725-2020, 6.2.
+        genomic: Whether these are human genetic resources.
     """
 
     id: str
@@ -34,6 +37,9 @@ class Dataset:
     owner_org: str
     data_class: DataClass
     purposes: frozenset[str]
+    diseases: frozenset[str] = frozenset()
+    level: int = 3
+    genomic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,11 @@ class DatasetVersion:
     state: VersionState
     digest: str
     author: str
+
+
+LEVELS = (1, 2, 3, 4, 5)
+USUAL_LEVEL = {DataClass.DEMONSTRATION: 1, DataClass.SENSITIVE: 3}
+"""De-identified records that might be linked again are of level 3: for approved projects only (GB/T 39725-2020)."""
 
 
 class Datasets(Protocol):

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from deid.detect import Detector, Span, detector
 from deid.detect.span import LABELS
 from policies.errors import BadInput, Misuse
 
+_RESAMPLES, _SEED = 2000, 20260
 LANGUAGES = ("auto", "zh", "en")
 
 
@@ -32,6 +35,7 @@ class Gold:
 
     id: str
     lang: str
+    genre: str
     text: str
     spans: tuple[tuple[int, int, str], ...]
     optional: frozenset[int]
@@ -81,10 +85,11 @@ def read_gold(lines: Iterable[str]) -> list[Gold]:
 
 
 def evaluate(notes: Sequence[Gold], engine: Detector | None = None) -> dict[str, Any]:
-    """Return the scores of a detector on gold notes, ready for JSON; rates in [0, 1], bounds are 95 % Wilson intervals.
+    """Return the scores of a detector on gold notes, ready for JSON; rates in [0, 1], bounds at 95 %.
 
     ``phi_char_leak`` is the share of identifier characters under no span, ``over_redaction`` the share of other
-    characters under one. Characters of one note depend on each other, so ``notes_fully_covered`` has the honest bound.
+    characters under one. Characters of one note depend on each other: their bounds are the wider of a bootstrap over
+    notes and Wilson's interval; ``notes_fully_covered`` has Wilson's. ``genres`` has the same for each kind of note.
 
     Raises:
         BadGold: there is no note at all: a score of nothing would look perfect.
@@ -101,17 +106,49 @@ def evaluate(notes: Sequence[Gold], engine: Detector | None = None) -> dict[str,
     return {
         "notes": len(notes),
         "phi_char_leak": _rate(total["leaked"], total["phi"]),
-        "phi_char_leak_bounds": _wilson(total["leaked"], total["phi"]),
+        "phi_char_leak_bounds": _bounds(tallies, "leaked", "phi"),
         "notes_fully_covered": _rate(covered, len(notes)),
         "notes_fully_covered_bounds": _wilson(covered, len(notes)),
         "over_redaction": _rate(total["over"], total["plain"]),
-        "over_redaction_bounds": _wilson(total["over"], total["plain"]),
+        "over_redaction_bounds": _bounds(tallies, "over", "plain"),
         "overall": _scores(total, ""),
         "labels": {
             label: _scores(total, f"{label}:") for label in LABELS if total[f"{label}:gold"] + total[f"{label}:found"]
         },
+        "genres": _genres(notes, tallies),
         "kilobytes_per_second": round(sum(len(n.text.encode()) for n in notes) / 1000 / max(seconds, 1e-9), 1),
     }
+
+
+def _genres(notes: Sequence[Gold], tallies: Sequence[Counter[str]]) -> dict[str, dict[str, Any]]:
+    sums: dict[str, Counter[str]] = {}
+    for note, tally in zip(notes, tallies, strict=True):
+        sums.setdefault(note.genre, Counter()).update({**tally, "notes": 1, "covered": not tally["leaked"]})
+    return {
+        genre: {
+            "notes": total["notes"],
+            "phi_char_leak": _rate(total["leaked"], total["phi"]),
+            "notes_fully_covered": _rate(total["covered"], total["notes"]),
+            "over_redaction": _rate(total["over"], total["plain"]),
+        }
+        for genre, total in sorted(sums.items())
+    }
+
+
+def _bounds(tallies: Sequence[Counter[str]], part: str, whole: str) -> list[float] | None:
+    """Return the wider of a 95 % percentile bootstrap over notes (Efron 1979) and Wilson's interval.
+
+    The bootstrap knows that characters of one note leak together, Wilson that nothing seen is not nothing there.
+    """
+    wilson = _wilson(sum(t[part] for t in tallies), sum(t[whole] for t in tallies))
+    if wilson is None:
+        return None
+    parts, wholes = (np.array([t[key] for t in tallies], dtype=np.int64) for key in (part, whole))
+    draws = np.random.default_rng(_SEED).integers(len(tallies), size=(_RESAMPLES, len(tallies)))
+    sums = wholes[draws].sum(axis=1)
+    rates = parts[draws].sum(axis=1)[sums > 0] / sums[sums > 0]
+    low, high = np.percentile(rates, (2.5, 97.5))
+    return [round(min(wilson[0], float(low)), 6), round(max(wilson[1], float(high)), 6)]
 
 
 def _tally(note: Gold, spans: Sequence[Span]) -> Counter[str]:
@@ -219,7 +256,15 @@ def _gold(raw: Mapping[str, Any], number: int) -> Gold:
         raise BadGold(f"line {number}: a span is outside the text")
     if any(label not in LABELS for _, _, label in spans) or any(not 0 <= n < len(spans) for n in optional):
         raise BadGold(f"line {number}: an unknown label, or an optional index without a span")
-    return Gold(str(raw.get("id", number)), str(raw.get("lang", "auto")), text, spans, optional, neutral)
+    return Gold(
+        str(raw.get("id", number)),
+        str(raw.get("lang", "auto")),
+        str(raw.get("genre", "")),
+        text,
+        spans,
+        optional,
+        neutral,
+    )
 
 
 def _check_language(lang: str) -> None:

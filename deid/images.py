@@ -8,7 +8,7 @@ import polars as pl
 
 from deid.intake import Intake
 from deid.step import rejects
-from deid.transform.dicom import ImageRefused, deidentify
+from deid.transform.dicom import ImageRefused, Options, deidentify
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,13 @@ class ClearHeaders:
     Attributes:
         pseudonym, shift_days: From a patient's key.
         uid_key: For the new identifiers of studies, series and instances.
+        options: What the profile asks for beyond the Basic Profile.
     """
 
     pseudonym: Callable[[str], str] = field(repr=False)
     shift_days: Callable[[str], int] = field(repr=False)
     uid_key: bytes = field(repr=False)
+    options: Options
     name: str = "image-headers"
 
     def apply(self, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -45,6 +47,7 @@ class ClearHeaders:
                 pseudonym=self.pseudonym(patient),
                 shift_days=self.shift_days(patient),
                 uid_key=self.uid_key,
+                options=self.options,
             )
         except ImageRefused as problem:
             return None, problem.code
@@ -52,9 +55,9 @@ class ClearHeaders:
 
 
 def clear_images(
-    intake: Intake, pseudonym: Callable[[str], str], shift_days: Callable[[str], int], uid_key: str
+    intake: Intake, pseudonym: Callable[[str], str], shift_days: Callable[[str], int], uid_key: bytes, options: Options
 ) -> None:
     """Clear the images of every batch that has some."""
     for batch in intake.batches:
         if "image.bytes" in batch.slots.columns:
-            intake.rejects += batch.run(ClearHeaders(pseudonym, shift_days, bytes.fromhex(uid_key)))
+            intake.rejects += batch.run(ClearHeaders(pseudonym, shift_days, uid_key, options))

@@ -19,9 +19,10 @@ from deid.records import Reading, Records, Reject
 from deid.slots import DATES, kept, lift, slot, unmapped
 from deid.standardise.units import StandardiseUnits
 from deid.step import RowsLost, Step, StepReport, take
-from deid.transform.declassify import RefuseClassified
+from deid.transform.declassify import Admission, RefuseClassified
 from policies.errors import BadInput
 
+NOTHING = Admission()
 READERS = {
     "csv": "deid.readers.table",
     "tsv": "deid.readers.table",
@@ -99,6 +100,13 @@ class Intake:
     unread: list[bytes] = field(default_factory=list, repr=False)
     strangers: int = 0
 
+    def hold(self, held: list[Reject]) -> None:
+        """Count files that were held back before any reader saw them."""
+        self.rejects += held
+        for reject in held:
+            counted, refused = self.units.get(reject.source, (0, 0))
+            self.units[reject.source] = counted + 1, refused + 1
+
 
 def take_in(records: Records, mapping: Mapping) -> Intake:
     """Return every source of the mapping, read and lifted but not yet cleaned.
@@ -117,8 +125,8 @@ def take_in(records: Records, mapping: Mapping) -> Intake:
         if not picked[source.name]:
             intake.units[source.name] = (0, 0)
             continue
-        reading = _reader(source)(source, records)
-        _check_count(source, reading)
+        reading = reader(source)(source, records)
+        check_count(source, reading)
         intake.rejects += reading.rejects
         intake.unread += [reject.raw for reject in reading.rejects]
         intake.units[source.name] = (reading.counted, len(reading.rejects))
@@ -127,14 +135,14 @@ def take_in(records: Records, mapping: Mapping) -> Intake:
     return intake
 
 
-def clean(intake: Intake) -> None:
+def clean(intake: Intake, admission: Admission = NOTHING) -> None:
     """Run the cleaning steps over every batch."""
     for batch in intake.batches:
-        for step in steps(batch.table):
+        for step in steps(batch.table, admission):
             intake.rejects += batch.run(step)
 
 
-def steps(table: Table) -> tuple[Step, ...]:
+def steps(table: Table, admission: Admission = NOTHING) -> tuple[Step, ...]:
     """Return the cleaning steps that a table needs, in their order."""
     columns = kept(table)
     names = [slot(column) for column in columns]
@@ -148,7 +156,7 @@ def steps(table: Table) -> tuple[Step, ...]:
     ]
     key = tuple(slot(c) for name in table.key for c in columns if c.name == name)
     wanted: tuple[tuple[bool, Step], ...] = (
-        ("note.text" in names, RefuseClassified(("note.text",))),
+        ("note.text" in names, RefuseClassified(("note.text",), admission)),
         (True, RefuseLineBreaks()),
         (True, FoldWidth()),
         (bool(mapped), MapValues(mapped)),
@@ -161,12 +169,13 @@ def steps(table: Table) -> tuple[Step, ...]:
     return tuple(step for needed, step in wanted if needed)
 
 
-def _reader(source: Source) -> Callable[[Source, Records], Reading]:
+def reader(source: Source) -> Callable[[Source, Records], Reading]:
+    """Return the reader of a source's format."""
     read: Callable[[Source, Records], Reading] = import_module(READERS[source.format]).read
     return read
 
 
-def _check_count(source: Source, reading: Reading) -> None:
+def check_count(source: Source, reading: Reading) -> None:
     """Every counted unit is in a table or among the rejects, and nothing else is."""
     places = {place for frame in reading.tables.values() for place in frame.select("_file", "_position").iter_rows()}
     refused = Counter((reject.file, reject.position) for reject in reading.rejects)

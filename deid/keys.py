@@ -15,11 +15,14 @@ class ProjectKeys:
         index: For the facility's index tokens: never rotated, never leaves the service.
         pseudonym: For the pseudonyms of one project: may be rotated.
         shift: For the date offsets of one project.
+        desk: 64 bytes of the re-identification desk, put together from two officers' shares; empty where nothing is
+            encrypted for it.
     """
 
     index: bytes = field(repr=False)
     pseudonym: bytes = field(repr=False)
     shift: bytes = field(repr=False)
+    desk: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
         keys = (self.index, self.pseudonym, self.shift)

@@ -84,18 +84,22 @@ def assign(intake: Intake) -> Patients:
 
 def refuse_unknowable(intake: Intake, patients: Patients) -> None:
     """Quarantine notes of patients about whom a row could not be read, or who have no row but notes."""
-    refused = {token for raw in intake.unread for token in _tokens(raw)}
-    linking = {"MRN", "ID_CARD", "PHONE"}
-    unread = frozenset(
-        patient
-        for patient, values in patients.known.items()
-        if refused and any(kind in linking and plain(value) in refused for value, kind in values)
-    )
+    unread = unreadable(patients, frozenset(token for raw in intake.unread for token in tokens(raw)))
     tables = any(batch.source.format != "notes" for batch in intake.batches)
     for batch in intake.batches:
         if "note.text" in batch.slots.columns:
             lonely = frozenset(batch.slots["patient"]) - patients.structured if tables else frozenset()
             intake.rejects += batch.run(RefuseUnknowable(unread | lonely))
+
+
+def unreadable(patients: Patients, refused: frozenset[str]) -> frozenset[str]:
+    """Return the patients one of whose linking identifiers stands in a piece that could not be read."""
+    linking = {"MRN", "ID_CARD", "PHONE"}
+    return frozenset(
+        patient
+        for patient, values in patients.known.items()
+        if refused and any(kind in linking and plain(value) in refused for value, kind in values)
+    )
 
 
 def _claims(batch: Batch, claims: dict[Claim, int]) -> pl.DataFrame:
@@ -117,7 +121,7 @@ def _claims(batch: Batch, claims: dict[Claim, int]) -> pl.DataFrame:
     return rows.join(answer, on=columns, how="left", nulls_equal=True, maintain_order="left").select("_row", "claim")
 
 
-def _tokens(raw: bytes) -> set[str]:
+def tokens(raw: bytes) -> set[str]:
     """Return what could be identifiers in a refused piece: its words with digits, folded."""
     try:
         text = raw.decode()

@@ -1,31 +1,33 @@
 """The de-identification profile in force: what is removed, how far the rest is coarsened, and which risk is left.
 
 k = 20, 11 and 5 are conventional limits, not legal ones. Sources: EMA policy 0070 and Health Canada (0.09, k = 11),
-CMS cell size 11, 45 CFR 164.514(b)(2), GB/T 39725-2020 (open, controlled and enclave sharing), GB/T 42460-2023.
+CMS cell size 11, 45 CFR 164.514(b)(2), GB/T 37964-2019 (steps and techniques), GB/T 39725-2020 (open, controlled and
+enclave sharing), GB/T 42460-2023 (grades of effect). Own profiles are YAML files of the same kind; the JSON Schema
+beside this module refuses what is misspelt or out of range.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from jsonschema import Draft202012Validator
 
+from deid.mapping import UniqueKeys
 from policies.errors import BadMapping
 
 FOLDER = Path(__file__).resolve().parent.parent / "policies" / "profiles"
+SCHEMA = Path(__file__).with_suffix(".schema.json")
 
 Dates = Literal["shift", "month", "year"]
 Text = Literal["rewrite", "drop"]
 Place = Literal["district", "city", "province"]
 Conditions = Literal["full", "category"]
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "dates": ("shift", "month", "year"),
-    "text": ("rewrite", "drop"),
-    "place": ("district", "city", "province"),
-    "conditions": ("full", "category"),
-}
+Level = Literal["internal", "controlled", "open"]
+Operator = Literal["tag", "mask", "pseudonym", "surrogate", "encrypt", "withhold"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Profile:
     Attributes:
         name: Its file's name.
         about: For whom, in one line.
+        level: GB/T 39725: ``internal`` (never leaves), ``controlled`` (a named partner), ``open``.
         k: Smallest allowed class of patients with equal quasi-identifiers; 1 turns the measure into a report.
         mean_risk: Largest allowed average prosecutor risk (classes / patients).
         l_diversity, t_closeness: Limits per class for the first diagnosis's category; null only reports.
@@ -46,11 +49,16 @@ class Profile:
         rare_below: A category value held by fewer patients is replaced; 0 keeps all.
         conditions: Full diagnosis codes, or their three-character categories.
         text: Free text is rewritten, or dropped.
+        text_leak: Largest upper 95 % bound, in [0, 1], of the detector's measured leak with which free text is
+            published at all; null sets no limit.
+        operators: Label of the detector, or ``default`` -> what becomes of it in free text.
+        images: Options of PS3.15 Annex E beyond the Basic Profile, by name.
         sha256: Of the file.
     """
 
     name: str
     about: str
+    level: Level
     k: int
     mean_risk: float
     l_diversity: int | None
@@ -63,7 +71,14 @@ class Profile:
     rare_below: int
     conditions: Conditions
     text: Text
+    operators: Mapping[str, Operator] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
+    text_leak: float | None
     sha256: str
+
+    def operator(self, label: str) -> Operator:
+        """Return what becomes of an identifier of this label in free text."""
+        return self.operators.get(label, self.operators.get("default", "tag"))
 
 
 def read_profile(path: Path) -> Profile:
@@ -74,17 +89,30 @@ def read_profile(path: Path) -> Profile:
     """
     try:
         raw = path.read_bytes()
-        content = yaml.safe_load(raw)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+    except OSError:
         raise BadMapping("the profile file cannot be read as YAML") from None
-    if not isinstance(content, dict) or content.pop("schema", None) != "medtrain.profile/1":
-        raise BadMapping("the profile is not a medtrain.profile/1 file")
+    return parse_profile(raw)
+
+
+def parse_profile(raw: bytes) -> Profile:
+    """Return the profile in a YAML text.
+
+    Raises:
+        BadMapping: as ``read_profile``.
+    """
     try:
-        profile = Profile(**content, sha256=sha256(raw).hexdigest())
-    except TypeError as problem:
-        raise BadMapping(f"profile: {str(problem).removeprefix('Profile.__init__() ')}") from None
-    _check(profile)
-    return profile
+        content = yaml.load(raw, Loader=UniqueKeys)  # noqa: S506  # a SafeLoader that also refuses duplicate keys
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        raise BadMapping("the profile file cannot be read as YAML") from None
+    if not isinstance(content, dict) or content.get("schema") != "medtrain.profile/1":
+        raise BadMapping("the profile is not a medtrain.profile/1 file")
+    if "hash" in (content.get("operators") or {}).values():
+        raise BadMapping("profile: an unkeyed hash is no pseudonym and is refused; say pseudonym")
+    problems = sorted(_validator().iter_errors(content), key=lambda error: (list(map(str, error.path)), error.message))
+    if problems:
+        raise BadMapping("profile: " + "; ".join(sorted({_sentence(problem) for problem in problems})))
+    content.pop("schema")
+    return Profile(**content | {"images": tuple(content.get("images", ()))}, sha256=sha256(raw).hexdigest())
 
 
 def load_profile(name: str) -> Profile:
@@ -99,23 +127,13 @@ def load_profile(name: str) -> Profile:
     return read_profile(known[name])
 
 
-def _check(profile: Profile) -> None:
-    def number(value: Any, low: float, high: float, kind: type[float] = int) -> bool:
-        return isinstance(value, (int, kind)) and not isinstance(value, bool) and bool(low <= value <= high)
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
 
-    wrong = [field for field, allowed in _CHOICES.items() if getattr(profile, field) not in allowed]
-    ranges = {
-        "k": number(profile.k, 1, 1000),
-        "mean_risk": number(profile.mean_risk, 0, 1, float),
-        "l_diversity": profile.l_diversity is None or number(profile.l_diversity, 1, 100),
-        "t_closeness": profile.t_closeness is None or number(profile.t_closeness, 0, 1, float),
-        "max_suppressed": number(profile.max_suppressed, 0, 1, float),
-        "age_step": number(profile.age_step, 1, 50),
-        "age_top": number(profile.age_top, 1, 89),
-        "rare_below": number(profile.rare_below, 0, 1000),
-        "name": isinstance(profile.name, str),
-        "about": isinstance(profile.about, str),
-    }
-    wrong += [field for field, right in ranges.items() if not right]
-    if wrong:
-        raise BadMapping(f"profile: value out of range: {', '.join(sorted(wrong))}")
+
+def _sentence(problem: Any) -> str:
+    """Return what is wrong, without the value."""
+    where = "/".join(str(part) for part in problem.path)
+    if problem.validator in {"required", "additionalProperties"}:
+        return str(problem.message)
+    return f"value out of range: {where}"

@@ -3,11 +3,12 @@
 File names may hold a patient's name, so nothing here puts one into a message.
 """
 
+import io
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import polars as pl
 
@@ -29,6 +30,14 @@ class Records(Protocol):
         """
         ...
 
+    def open(self, name: str) -> BinaryIO:
+        """Return the content of one name, to be read piece by piece and closed.
+
+        Raises:
+            BadInput: there is no such name.
+        """
+        ...
+
 
 class FolderRecords:
     """The regular files below a folder. Links and hidden files are not followed."""
@@ -42,11 +51,17 @@ class FolderRecords:
         return tuple(sorted(_files(self._root, "")))
 
     def read(self, name: str) -> bytes:
+        return self._path(name).read_bytes()
+
+    def open(self, name: str) -> BinaryIO:
+        return self._path(name).open("rb")
+
+    def _path(self, name: str) -> Path:
         parts = name.split("/")
         steps = [self._root.joinpath(*parts[: n + 1]) for n in range(len(parts))]
         if ".." in parts or any(step.is_symlink() for step in steps) or not steps[-1].is_file():
             raise BadInput("a file that was asked for is not in the input folder")
-        return steps[-1].read_bytes()
+        return steps[-1]
 
 
 class MemoryRecords:
@@ -62,6 +77,25 @@ class MemoryRecords:
         if name not in self._files:
             raise BadInput("a file that was asked for is not in the input")
         return self._files[name]
+
+    def open(self, name: str) -> BinaryIO:
+        return io.BytesIO(self.read(name))
+
+
+class SomeRecords:
+    """A part of other records."""
+
+    def __init__(self, whole: Records, names: tuple[str, ...]) -> None:
+        self._whole, self._names = whole, names
+
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    def read(self, name: str) -> bytes:
+        return self._whole.read(name)
+
+    def open(self, name: str) -> BinaryIO:
+        return self._whole.open(name)
 
 
 @dataclass(frozen=True, slots=True)

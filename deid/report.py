@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 SCHEMA = "medtrain.deid-report/1"
+HELD = frozenset({"classified", "military-unit", "restricted-term", "genetic-resources"})  # told to the secrecy officer
 _STYLE = (
     "body{font:16px/1.5 system-ui,'Noto Sans CJK SC',sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
     "color:#1a1a1a;background:#fff}table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}"
@@ -35,8 +36,10 @@ class Report:
         units: Source -> (input units counted before parsing, units refused by the reader).
         reasons: Reason -> rows and units quarantined for it.
         identifiers: Label -> identifiers found in free text.
+        free_text: The detector's measured bound of the leak, the profile's limit, and why free text is withheld, if so.
         structured: Target -> cells of direct identifiers that were replaced or removed.
         scrubbed: Label -> cells of other columns emptied because an identifier stood in them.
+        classes: Classes of data that need more than a profile: ``genetic-resources``.
         columns: What each column seems to hold and what happened to it.
     """
 
@@ -49,8 +52,10 @@ class Report:
     steps: Sequence[Mapping[str, Any]]
     reasons: Mapping[str, int]
     strangers: int
+    classes: Sequence[str]
     columns: Sequence[Mapping[str, Any]]
     identifiers: Mapping[str, int]
+    free_text: Mapping[str, Any]
     structured: Mapping[str, int]
     scrubbed: Mapping[str, int]
     pooled: int
@@ -70,6 +75,9 @@ class Report:
             "quarantined": sum(one.quarantined for one in self.sources) + refused,
         }
 
+    def _free_text(self) -> Iterable[tuple[str, Any]]:
+        return ((name, "–" if value in (None, "") else value) for name, value in self.free_text.items())
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON types."""
         return {
@@ -82,12 +90,15 @@ class Report:
             "steps": [dict(step) for step in self.steps],
             "quarantined": dict(sorted(self.reasons.items())),
             "files_without_source": self.strangers,
+            "classes": list(self.classes),
+            "secrecy": {reason: n for reason, n in sorted(self.reasons.items()) if reason in HELD},
             "columns": [dict(column) for column in self.columns],
             "identifiers": {
                 "free_text": dict(sorted(self.identifiers.items())),
                 "structured": dict(sorted(self.structured.items())),
                 "other_cells": dict(sorted(self.scrubbed.items())),
             },
+            "free_text": dict(self.free_text),
             "rare_values_pooled": self.pooled,
             "unit_spellings": dict(sorted(self.unit_spellings.items())),
             "linkage": dict(sorted(self.linkage.items())),
@@ -107,7 +118,9 @@ class Report:
                 (asdict(one).values() for one in self.sources),
             ),
             _table("Quarantined, by reason", "隔离原因", ("reason", "rows"), d["quarantined"].items()),
+            _table("For the secrecy officer", "报保密员", ("reason", "documents"), d["secrecy"].items()),
             _table("Identifiers in free text", "自由文本中的标识符", ("kind", "found"), self.identifiers.items()),
+            _table("Free text", "自由文本", ("", "value"), self._free_text()),
             _table("Identifiers in columns", "结构化标识符", ("field", "cells"), self.structured.items()),
             _table("Identifiers in other cells", "其他单元格中的标识符", ("kind", "cells"), self.scrubbed.items()),
             _table(
@@ -119,6 +132,12 @@ class Report:
             _table(
                 "Re-identification risk", "重识别风险", ("", "before", "after"),
                 ((name, risk["before"][name], risk["after"][name]) for name in risk["before"]),
+            ),
+            _table(
+                "What is left to learn from", "效用（前后）",
+                ("attribute", "patients with it before", "after", "values before", "after", "bits before", "after",
+                 "share lost"),
+                (one.values() for one in risk["utility"]),
             ),
             _table("Published tables", "发布的表", ("table", "rows"), d["tables"].items()),
         ]  # fmt: skip

@@ -39,6 +39,9 @@ class Kind(StrEnum):
     BUDGET = "Budget"
     LOG = "Log"
     FACILITY = "Facility"
+    EXTRACT = "Extract"
+    RIGHTS = "Rights"
+    INCIDENT = "Incident"
 
 
 class Action(StrEnum):
@@ -61,6 +64,14 @@ class Action(StrEnum):
     DATASET_SHOW = "dataset.show"
     DATASET_PUBLISH = "dataset.publish"
     DATASET_WITHDRAW_PATIENT = "dataset.withdraw-patient"
+    DATASET_MERGE_PATIENTS = "dataset.merge-patients"
+    DATASET_DESCRIBE = "dataset.describe"
+    DATASET_MEASURE = "dataset.measure"  # charged statistics and previews: once for each version
+    DATASET_COUNT = "dataset.count"  # a partner's charged feasibility count
+    DATASET_LINEAGE = "dataset.lineage"
+    DATASET_USE = "dataset.use"  # a hospital's own view of how its patients' data were used
+    DATASET_ASSESS = "dataset.assess"
+    DATASET_LEAVE = "dataset.leave"
     PERMIT_CREATE = "permit.create"
     PERMIT_SUBMIT = "permit.submit"
     PERMIT_SHOW = "permit.show"
@@ -69,7 +80,16 @@ class Action(StrEnum):
     PERMIT_RETURN = "permit.return"
     PERMIT_REJECT = "permit.reject"
     PERMIT_REVOKE = "permit.revoke"
-    RUN_SUBMIT = "run.submit"  # the resource is the permit
+    PERMIT_AMEND = "permit.amend"
+    PERMIT_RENEW = "permit.renew"
+    PERMIT_CLOSE = "permit.close"
+    PERMIT_SIGN = "permit.sign"
+    PERMIT_REVIEW_OWNER = "permit.review-owner"  # of these two the resource's organisation is the dataset's owner
+    PERMIT_SIGN_OWNER = "permit.sign-owner"
+    RUN_SUBMIT = "run.submit"  # the resource of these four is the permit
+    RUN_START = "run.start"
+    RUN_CHECKPOINT = "run.checkpoint"
+    RUN_RELEASE = "run.release"
     RUN_SHOW = "run.show"
     RUN_CANCEL = "run.cancel"
     RELEASE_SHOW = "release.show"
@@ -84,6 +104,15 @@ class Action(StrEnum):
     FACILITY_SHOW = "facility.show"
     FACILITY_FREEZE = "facility.freeze"
     FACILITY_THAW = "facility.thaw"
+    EXTRACT_PREPARE = "extract.prepare"  # the resource is the permit
+    EXTRACT_SHOW = "extract.show"
+    EXTRACT_FETCH = "extract.fetch"
+    RIGHTS_FILE = "rights.file"
+    RIGHTS_SHOW = "rights.show"
+    RIGHTS_DECIDE = "rights.decide"
+    INCIDENT_SHOW = "incident.show"
+    INCIDENT_RECORD = "incident.record"
+    INCIDENT_SUBJECTS = "incident.subjects"  # the resource's organisation is the dataset's owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +123,9 @@ class Resource:
         org: The organisation it belongs to: the hospital of records, the holder of a permit, run or release.
         author: The id of the person who made or asked for it.
         state: A value of ``policies.states``, or empty.
+        level: Classification of the data it is about, 1 (open) to 5 (strictly limited); 0 where there is none
+            (GB/T 39725-2020, 6.2).
+        genomic: Whether these are human genetic resources.
     """
 
     kind: Kind
@@ -101,6 +133,8 @@ class Resource:
     org: str = ""
     author: str = ""
     state: str = ""
+    level: int = 0
+    genomic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +143,18 @@ class Context:
 
     A permit holds from ``not_before`` on and until just before ``not_after``. The defaults hold for no moment at all,
     so that an action which needs a permit is refused when none was given.
+
+    Attributes:
+        foreign: A party of the permit is, or works from, abroad.
+        conflicted: Who decides has an interest in what is decided.
     """
 
     frozen: bool = False
     now: int = 0
     not_before: int = 0
     not_after: int = 0
+    foreign: bool = False
+    conflicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +177,10 @@ _REFUSALS: dict[str, tuple[type[Refused], str]] = {
     "frozen": (Frozen, "the facility is frozen: nothing is read, trained or released until two people lift it"),
     "permit-in-force": (PermitExpired, "the permit is not in force at this moment"),
     "not-the-author": (SeparationOfDuty, "the author cannot decide on his own request; another person must"),
+    "conflict-of-interest": (SeparationOfDuty, "who has an interest in an application does not decide on it"),
+    "genetic-resources-stay": (Refused, "human genetic resources are not provided to a foreign party"),
+    "level-decides-who-sees": (Refused, "data of this classification level are not shown to your role"),
+    "no-training-on-level-five": (Refused, "data of classification level 5 are used for no purpose but care"),
     "records-stay-with-their-hospital": (Refused, "records are read by their own hospital's officers only"),
 }
 _NOBODY = Context()
@@ -181,6 +225,8 @@ def decide(
                 "now": context.now,
                 "not_before": context.not_before,
                 "not_after": context.not_after,
+                "foreign": context.foreign,
+                "conflicted": context.conflicted,
             },
         },
         active.policies,
@@ -244,7 +290,13 @@ def _uid(kind: str, name: str) -> dict[str, str]:
 
 def _entities(person: Person, resource: Resource) -> list[dict[str, Any]]:
     roles = [_uid("Role", role.value) for role in sorted(person.roles)]
-    about = {"org": resource.org, "author": resource.author, "state": resource.state}
+    about = {
+        "org": resource.org,
+        "author": resource.author,
+        "state": resource.state,
+        "level": resource.level,
+        "genomic": resource.genomic,
+    }
     return [
         {"uid": _uid("User", person.id), "attrs": {"id": person.id, "org": person.org}, "parents": roles},
         {"uid": _uid(resource.kind.value, resource.id), "attrs": about, "parents": []},

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from policies.canonical import canonical, strict_json
+import orjson
+
+from policies.canonical import strict_json
 from policies.errors import MedtrainError, Tampered
 
 SCHEMA = "medtrain.entry/1"
@@ -24,6 +26,7 @@ Verdict: TypeAlias = Literal["allow", "deny", "system"]
 Fact: TypeAlias = int | bool | str | tuple[str, ...]
 
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+@=-]{0,199}")
+_TOKENS = re.compile(rf"{_TOKEN.pattern}(\n{_TOKEN.pattern})*")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _VERDICTS = ("allow", "deny", "system")
@@ -63,12 +66,14 @@ class Entry:
     permit: str | None = None
     policies: tuple[str, ...] = ()
     facts: Mapping[str, Fact] = field(default_factory=dict, hash=False)
+    _raw: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _MOMENT.fullmatch(self.at):
             raise BadEntry("a log entry's moment is not ISO 8601 in UTC")
-        for name in ("actor", "action", "kind", "object"):
-            _check_token(name, getattr(self, name))
+        if not _good(self.actor, self.action, self.kind, self.object):
+            for name in ("actor", "action", "kind", "object"):
+                _check_token(name, getattr(self, name))
         if self.decision not in _VERDICTS:
             raise BadEntry("a log entry's decision is allow, deny or system")
         if self.permit is not None:
@@ -76,7 +81,8 @@ class Entry:
         for policy in self.policies:
             _check_token("policies", policy)
         object.__setattr__(self, "facts", MappingProxyType({k: _checked(k, self.facts[k]) for k in sorted(self.facts)}))
-        if len(self.encode()) > MAX_BYTES:
+        object.__setattr__(self, "_raw", orjson.dumps(self.as_dict(), option=orjson.OPT_SORT_KEYS))
+        if len(self._raw) > MAX_BYTES:
             raise BadEntry(f"a log entry has at most {MAX_BYTES} bytes")
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,8 +101,12 @@ class Entry:
         }
 
     def encode(self) -> bytes:
-        """Return the canonical bytes: the leaf of the log."""
-        return canonical(self.as_dict())
+        """Return the canonical bytes (RFC 8785): the leaf of the log.
+
+        Every text in an entry is ASCII without anything to escape and every number an exact integer, so that sorted
+        compact JSON is the canonical form; a test compares it with the general encoder.
+        """
+        return self._raw
 
 
 def decode(raw: bytes) -> Entry:
@@ -164,6 +174,11 @@ def _checked(name: str, fact: Fact) -> Fact:
     else:
         _check_token(name, fact)
     return fact
+
+
+def _good(*values: object) -> bool:
+    """Return whether all are tokens: one look, because every request makes an entry. No token holds a line's end."""
+    return all(type(value) is str for value in values) and _TOKENS.fullmatch("\n".join(values)) is not None  # type: ignore[arg-type]  # texts
 
 
 def _check_token(name: str, value: object) -> None:

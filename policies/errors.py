@@ -61,6 +61,12 @@ class Frozen(Refused):
     code = "frozen"
 
 
+class Sealed(Refused):
+    """The facility was restored from a backup and waits for the witnessed log (``medtrain backup unseal``)."""
+
+    code = "sealed"
+
+
 class Shredded(Refused):
     """The data asked for were withdrawn and their keys destroyed. They cannot be brought back."""
 

@@ -46,12 +46,22 @@ class Frontier:
 
     def add(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Append a leaf hash; return the subtrees it completes as (level, number, hash), level 1 first."""
-        done, level, number = [], 0, self.size
+        return self.add_subtree(0, leaf)
+
+    def add_subtree(self, level: int, root: bytes) -> list[tuple[int, int, bytes]]:
+        """Append a complete subtree of ``1 << level`` entries; return it (unless it is a leaf) and what it completes.
+
+        Raises:
+            Tampered: the tree does not end where such a subtree begins.
+        """
+        if self.size & ((1 << level) - 1):
+            raise Tampered("the tree does not end where this subtree begins")
+        number, done = self.size >> level, [(level, self.size >> level, root)] if level else []
+        self.size += 1 << level
         while number & 1:
-            leaf, number, level = node_hash(self.hashes.pop(), leaf), number >> 1, level + 1
-            done.append((level, number, leaf))
-        self.hashes.append(leaf)
-        self.size += 1
+            root, number, level = node_hash(self.hashes.pop(), root), number >> 1, level + 1
+            done.append((level, number, root))
+        self.hashes.append(root)
         return done
 
     def root(self) -> bytes:

@@ -73,9 +73,29 @@ class ChargeState(StrEnum):
     VOIDED = "voided"
 
 
-State = SubmissionState | VersionState | ExtractState | PermitState | RunState | ChargeState
+class RightsState(StrEnum):
+    """What a patient asks through his hospital: to withdraw, to object, to see or to correct his data."""
+
+    RECEIVED = "received"
+    FULFILLED = "fulfilled"
+    REFUSED = "refused"
+
+
+class IncidentState(StrEnum):
+    """A leak, tampering or loss, from its discovery to the lesson drawn (PIPL article 57)."""
+
+    OPEN = "open"
+    CONTAINED = "contained"
+    NOTIFIED = "notified"
+    CLOSED = "closed"
+
+
+State = (
+    SubmissionState | VersionState | ExtractState | PermitState | RunState | ChargeState | RightsState | IncidentState
+)
 
 _S, _V, _E, _P, _R, _C = SubmissionState, VersionState, ExtractState, PermitState, RunState, ChargeState
+_Q, _I = RightsState, IncidentState
 
 # Keyed by kind first: members of two kinds with the same word are equal as text.
 TRANSITIONS: dict[type[State], dict[State, frozenset[State]]] = {
@@ -126,6 +146,17 @@ TRANSITIONS: dict[type[State], dict[State, frozenset[State]]] = {
         _C.SPENT: frozenset(),
         _C.VOIDED: frozenset(),
     },
+    _Q: {
+        _Q.RECEIVED: frozenset({_Q.FULFILLED, _Q.REFUSED}),
+        _Q.FULFILLED: frozenset(),
+        _Q.REFUSED: frozenset(),
+    },
+    _I: {
+        _I.OPEN: frozenset({_I.CONTAINED}),
+        _I.CONTAINED: frozenset({_I.NOTIFIED, _I.CLOSED}),
+        _I.NOTIFIED: frozenset({_I.CLOSED}),
+        _I.CLOSED: frozenset(),
+    },
 }
 
 
@@ -147,7 +178,7 @@ def check_transition(now: State, wanted: State) -> None:
 def diagrams() -> str:
     """Return the Markdown page with one Mermaid diagram for each kind of object."""
     page = ["# States", "", "Generated from `policies/states.py` by `make docs`; a test compares them."]
-    for kind in (SubmissionState, VersionState, ExtractState, PermitState, RunState, ChargeState):
+    for kind in TRANSITIONS:
         page += ["", f"## {kind.__name__.removesuffix('State')}", "", "```mermaid", "stateDiagram-v2"]
         page.append(f"    [*] --> {_word(next(iter(kind)))}")
         for state in kind:

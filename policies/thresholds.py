@@ -49,7 +49,7 @@ def budget(path: Path = FOLDER / "budget.yaml") -> Budget:
     Raises:
         BadMapping: the file is not a valid budget file.
     """
-    raw = _read(path, "medtrain.budget/1")
+    raw = read_rules(path, "medtrain.budget/1")
     try:
         rules = Budget(
             owner=str(raw["owner"]),
@@ -72,7 +72,7 @@ def release_rules(path: Path = FOLDER / "release.yaml") -> ReleaseRules:
     Raises:
         BadMapping: the file is not a valid release file.
     """
-    raw = _read(path, "medtrain.release/1")
+    raw = read_rules(path, "medtrain.release/1")
     raw.pop("schema")
     try:
         rules = ReleaseRules(**raw)
@@ -88,7 +88,12 @@ def file_digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def _read(path: Path, schema: str) -> dict[str, Any]:
+def read_rules(path: Path, schema: str) -> dict[str, Any]:
+    """Return a rule file's content, which names its schema.
+
+    Raises:
+        BadMapping: it is not a file of that schema.
+    """
     raw = yaml.safe_load(path.read_text("utf-8"))
     if not isinstance(raw, dict) or raw.get("schema") != schema:
         raise BadMapping(f"{path.name} is not a {schema} file")

@@ -67,6 +67,8 @@ def act(
     permit: str | None = None,
     not_before: str | None = None,
     not_after: str | None = None,
+    foreign: bool = False,
+    conflicted: bool = False,
 ) -> Iterator[Act]:
     """Yield the act once Cedar has allowed it. A refusal, by Cedar or inside the block, is logged and raised on.
 
@@ -80,6 +82,8 @@ def act(
             now=int(facility.clock().timestamp()),
             not_before=int(moment(not_before).timestamp()) if not_before else 0,
             not_after=int(moment(not_after).timestamp()) if not_after else FOREVER,
+            foreign=foreign,
+            conflicted=conflicted,
         )
         decision = decide(person, action, resource, context)
         made.policies = decision.policies

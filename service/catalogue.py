@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from datasets import catalogue as exact
 from datasets.ledger import cap, epsilon_at, runs_left
 from datasets.recipes import Recipe
-from datasets.versions import DataClass
 from policies.access import Action, Kind, Resource
 from policies.errors import NotFound
 from policies.people import Person, Role
@@ -21,9 +20,9 @@ from service.acts import seen
 from service.database import reading
 from service.facility import RECIPES, Facility
 from service.models import ChargeRow, DatasetRow, PatientRow, PermitRow, RunRow, VersionRow
+from service.sight import resource_in, sees_exact
 
 COUNTS = ("patients", "rows", "rows_before", "rows_after", "patients_added", "patients_removed")
-REVIEWERS = frozenset({Role.COMPLIANCE, Role.AUDITOR})
 
 
 def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
@@ -33,7 +32,7 @@ def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
         return [
             _shape(row, _versions(session, row.id, person))
             for row in rows
-            if facility.may(person, Action.DATASET_LIST, _resource(session, row))
+            if facility.may(person, Action.DATASET_LIST, resource_in(session, row))
         ]
 
 
@@ -56,7 +55,7 @@ def version(facility: Facility, person: Person, dataset: str, number: int) -> di
     """
     row = _row(facility, person, dataset)
     found = exact.summary(facility.manifest_of(dataset, number)).as_dict()
-    known: dict[str, Any] = found if _exact(row, person) else _without_counts(found)
+    known: dict[str, Any] = found if sees_exact(row, person) else _without_counts(found)
     return known
 
 
@@ -69,7 +68,7 @@ def diff(facility: Facility, person: Person, dataset: str, old: int, new: int) -
     row = _row(facility, person, dataset)
     before, after = (facility.manifest_of(dataset, number) for number in (old, new))
     found = exact.diff(before, after, facility.store.read).as_dict()
-    known: dict[str, Any] = found if _exact(row, person) else _without_counts(found)
+    known: dict[str, Any] = found if sees_exact(row, person) else _without_counts(found)
     return known
 
 
@@ -178,17 +177,9 @@ def _row(facility: Facility, person: Person, dataset: str) -> DatasetRow:
         row = session.get(DatasetRow, dataset)
         if row is None:
             raise NotFound("there is no such dataset")
-        resource = _resource(session, row)
+        resource = resource_in(session, row)
     seen(facility, person, Action.DATASET_SHOW, resource)
     return row
-
-
-def _resource(session: Any, row: DatasetRow) -> Resource:
-    published = sa.select(VersionRow.number).where(
-        VersionRow.dataset == row.id, VersionRow.state == VersionState.PUBLISHED
-    )
-    state = "published" if session.scalars(published).first() is not None else ""
-    return Resource(Kind.DATASET, row.id, org=row.org, state=state)
 
 
 def _versions(session: Any, dataset: str, person: Person) -> list[dict[str, Any]]:
@@ -202,11 +193,6 @@ def _versions(session: Any, dataset: str, person: Person) -> list[dict[str, Any]
 
 def _shape(row: DatasetRow, versions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"id": row.id, "owner": row.org, "data_class": row.data_class, "versions": versions}
-
-
-def _exact(row: DatasetRow, person: Person) -> bool:
-    owner = Role.DATA_OFFICER in person.roles and person.org == row.org
-    return row.data_class == DataClass.DEMONSTRATION or owner or bool(person.roles & REVIEWERS)
 
 
 def _without_counts(value: Any) -> Any:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic import command
@@ -23,12 +24,16 @@ from sqlalchemy.orm import Session
 
 from policies.entry import Clock, Entry, stamp
 from policies.errors import MissingLogEntry
+from service import models_governance  # noqa: F401  # its tables are governed as well
+from service.appender import Appender
 from service.models import Base, Governed
 from service.models_log import EntryRow
 
 READ_ONLY = "medtrain_read_only"
 _TALLY = "medtrain_tally"
 _UPGRADING = threading.Lock()  # Alembic's context is one for the whole process
+_APPENDING = threading.Lock()
+_appenders: WeakKeyDictionary[sa.Engine, Appender] = WeakKeyDictionary()
 _MIGRATION_LOCK = 0x6D656474  # any fixed number: "medt"
 _WRITES = re.compile(
     r"\b(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|update(?:\s+or\s+\w+)?(?:\s+only)?|delete\s+from(?:\s+only)?"
@@ -121,9 +126,19 @@ def work_in(session: Session, clock: Clock = wall_clock) -> Work:
 
 
 def record(database: sa.Engine, entry: Entry) -> int:
-    """Commit a stand-alone entry, such as a refusal or a read; return its id. No committed entry, no access."""
-    with Session(database) as session, session.begin():
-        return _insert(session, entry).id
+    """Commit a stand-alone entry, such as a refusal or a read; return its id. No committed entry, no access.
+
+    Callers at the same time share one transaction (``service.appender``).
+    """
+    return appender(database).append(database, entry)
+
+
+def appender(database: sa.Engine) -> Appender:
+    """Return the one appender of an engine."""
+    with _APPENDING:
+        if database not in _appenders:
+            _appenders[database] = Appender()
+        return _appenders[database]
 
 
 def governed_tables() -> frozenset[str]:

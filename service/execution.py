@@ -2,26 +2,30 @@
 
 import json
 import secrets
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from datasets.permits import Permit
 from datasets.vault import Blob
+from policies import access
+from policies.access import Action, Context, Kind, Resource
 from policies.entry import stamp
-from policies.errors import PermitExpired, Refused, TrainingFailed
-from policies.states import PermitState, RunState
+from policies.errors import Refused, TrainingFailed
+from policies.people import Person, Role
+from policies.states import RunState
 from policies.thresholds import FOLDER, file_digest, release_rules
+from service import progress
 from service.acts import is_frozen, system_entry
-from service.database import reading
+from service.database import reading, record
 from service.facility import Facility
 from service.models import RunRow
+from service.stopping import is_stopped
 from training_sandbox import certificate, egress
-from training_sandbox.audit import Audit, check_disclosure
+from training_sandbox.audit import Audit, check_attacks, check_disclosure
 from training_sandbox.audit import audit as audit_steps
 from training_sandbox.certificate import Approval, Source
 from training_sandbox.egress import OUTPUTS, failure_code, vet
@@ -82,26 +86,65 @@ def run_row(facility: Facility, run: str) -> RunRow:
         return session.get_one(RunRow, run)
 
 
-def waiting_runs(facility: Facility) -> Sequence[str]:
-    """Return the runs that are queued: their job starts, or goes on, with the service."""
-    with reading(facility.database) as session:
-        return session.scalars(sa.select(RunRow.id).where(RunRow.state == RunState.QUEUED)).all()
+def check_may_go_on(
+    facility: Facility, row: RunRow, permit: Permit, action: Action = Action.RUN_START
+) -> tuple[str, ...]:
+    """Return the rules that let a run of its author go on: start, pass a checkpoint, or leave as a release.
 
-
-def check_may_go_on(facility: Facility, row: RunRow, permit: Permit) -> None:
-    """Refuse to hand out keys when the permit ended, the facility was frozen or the run was cancelled meanwhile.
+    They are asked anew each time: the permit may have ended, or the facility been frozen meanwhile.
 
     Raises:
-        Refused, PermitExpired: naming the rule.
+        Refused, PermitExpired, Frozen: naming the rule.
     """
-    if facility.clock() >= permit.not_after:
-        raise PermitExpired("the permit has expired")
-    if permit.state is not PermitState.ACTIVE:
-        raise Refused(f"the permit is {permit.state.value}, not active")
     if row.state is RunState.CANCELLED:
         raise Refused("the run was cancelled")
-    if is_frozen(facility):
-        raise Refused("the facility is frozen")
+    about = facility.datasets.get(permit.dataset)
+    decision = access.check(
+        Person(row.author, row.org, frozenset({Role.PARTNER})),
+        action,
+        Resource(
+            Kind.PERMIT,
+            permit.id,
+            org=permit.holder_org,
+            author=permit.author,
+            state=permit.state.value,
+            level=about.level,
+            genomic=about.genomic,
+        ),
+        Context(
+            frozen=is_frozen(facility),
+            now=int(facility.clock().timestamp()),
+            not_before=int(permit.not_before.timestamp()),
+            not_after=int(permit.not_after.timestamp()),
+            foreign=permit.foreign,
+        ),
+    )
+    return decision.policies
+
+
+def checkpoint(facility: Facility, row: RunRow, word: str) -> None:
+    """Let a run pass a checkpoint, on the log; at one that is refused its worker is ended.
+
+    Raises:
+        Refused, PermitExpired, Frozen: naming the rule.
+    """
+    policies = check_may_go_on(facility, row, facility.permits.get(row.permit), Action.RUN_CHECKPOINT)
+    said = system_entry(facility, "run.checkpoint", "run", row.id, permit=row.permit, word=word.replace(" ", "-"))
+    record(facility.database, replace(said, policies=policies))
+    progress.HEARD.hear(row.id, word)
+
+
+class Watch:
+    """Asks at most once a second whether a run was stopped from outside."""
+
+    def __init__(self, facility: Facility, run: str) -> None:
+        self._facility, self._run, self._next, self._said = facility, run, 0.0, False
+
+    def __call__(self) -> bool:
+        """Return whether the worker is to be ended."""
+        if time.monotonic() >= self._next:
+            self._said, self._next = is_stopped(self._facility, self._run), time.monotonic() + 1.0
+        return self._said
 
 
 @cache
@@ -131,7 +174,14 @@ def train(facility: Facility, row: RunRow, folder: Path) -> dict[str, Any]:
     """
     found = proved()
     tier = tier_for(facility, row.document["data_class"], found)
-    ending = run_jailed(Folders(folder / "in", folder / "out"), run_keys(facility, row).line(), LIMITS, tier)
+    ending = run_jailed(
+        Folders(folder / "in", folder / "out"),
+        run_keys(facility, row).line(),
+        LIMITS,
+        tier,
+        heard=lambda word: checkpoint(facility, row, word),
+        stopped=Watch(facility, row.id),
+    )
     if ending.outcome != "ok":
         outputs = collect(folder / "out", OUTPUTS, LIMITS.output_bytes) if ending.outcome == "failed" else {}
         why = ending.reason or failure_code(outputs)
@@ -154,10 +204,12 @@ def audit(facility: Facility, row: RunRow, done: dict[str, Any]) -> dict[str, An
         EgressRefused, AuditFailed, Tampered: what the run left does not fit its plan.
     """
     outcome = examined(facility, row, done)
+    audited = outcome.audit()
+    check_attacks(outcome.vetted.attacks, audited)
     return {
         **done,
         "model": outcome.vetted.digest,
-        "epsilon": outcome.audit().as_dict(),
+        "epsilon": audited.as_dict(),
         "utility": outcome.vetted.result.as_dict(),
         "tier": done["ending"]["tier"],
     }
@@ -223,7 +275,7 @@ def source_of(facility: Facility, dataset: str, version: int) -> Source:
 
 def rule_digests() -> dict[str, str]:
     """Return name -> SHA-256 of every rule file in force."""
-    files = ("budget.yaml", "release.yaml", "rules/access.cedar", "rules/schema.cedarschema")
+    files = ("budget.yaml", "release.yaml", "permits.yaml", "rules/access.cedar", "rules/schema.cedarschema")
     return {name: file_digest(FOLDER / name) for name in files}
 
 

@@ -6,20 +6,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from datasets.keys import Keystore
 from datasets.keystore import FileKeystore, root_key
+from datasets.kms import HttpKms
 from datasets.manifest import Anchor, Manifest, from_dict
 from datasets.objects import LocalObjects, Objects
+from datasets.pkcs11 import Pkcs11Seal
 from datasets.recipes import Recipe, load
+from datasets.roots import Seal, sealed_root
+from datasets.s3 import Account, S3Objects
 from datasets.store import Store
 from datasets.vault import Vault
 from policies import access
 from policies.entry import Clock
-from policies.errors import Misuse, NotFound
+from policies.errors import Misuse, NotFound, Sealed
 from policies.people import Person
 from policies.thresholds import FOLDER, budget
 from service import identity
@@ -34,6 +39,7 @@ from service.repositories.place import InWork, OnEngine
 from service.repositories.versions import SqlDatasets, SqlVersions
 from service.settings import Settings
 
+SEALED = "sealed.json"
 RECIPES = FOLDER / "recipes"
 
 
@@ -138,7 +144,7 @@ class Facility:
         return OnEngine(self.database, self.clock)
 
 
-def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
+def open_facility(settings: Settings, clock: Clock = wall_clock, *, sealed: bool = False) -> Facility:
     """Return the facility that the settings describe; its database is brought to this program's schema.
 
     The first opening makes the home folder, the keys and the first security-admin, whose token lies in
@@ -146,16 +152,18 @@ def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
 
     Raises:
         BadRules: the access rules do not fit their schema.
+        Sealed: it was restored from a backup, and is not opened for unsealing (``sealed``).
         Misuse: the store is of a kind that this program does not know.
         Tampered: the keystore does not open.
     """
     access.rules()
     logging.getLogger("medtrain").setLevel(settings.log_level.upper())
     logging.getLogger("absl").setLevel(logging.ERROR)  # the accountant names every order it leaves out
+    if (settings.home / SEALED).exists() and not sealed:
+        raise Sealed("restored from a backup: unseal it with the witnessed log first (medtrain backup unseal)")
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    objects = _objects(settings.store)
-    root = settings.passphrase.get_secret_value() or root_key(settings.home / "root.key")
-    keystore = FileKeystore(settings.home / "keystore", root)
+    objects = objects_of(settings)
+    keystore = keystore_of(settings)
     key = keystore.signing_key("checkpoint")
     database = engine(settings.database)
     upgrade(database)
@@ -167,9 +175,9 @@ def open_facility(settings: Settings, clock: Clock = wall_clock) -> Facility:
 
 
 @contextmanager
-def opened(settings: Settings, clock: Clock = wall_clock) -> Iterator[Facility]:
+def opened(settings: Settings, clock: Clock = wall_clock, *, sealed: bool = False) -> Iterator[Facility]:
     """Yield the facility, and close it at the end."""
-    facility = open_facility(settings, clock)
+    facility = open_facility(settings, clock, sealed=sealed)
     try:
         yield facility
     finally:
@@ -181,7 +189,41 @@ def is_frozen(session: Session) -> bool:
     return session.scalar(sa.select(FreezeRow.id).where(FreezeRow.thawed_at.is_(None)).limit(1)) is not None
 
 
-def _objects(store: str) -> Objects:
-    if "://" in store:
-        raise Misuse("the object store is a local folder; other kinds are not built in yet")
-    return LocalObjects(Path(store))
+def keystore_of(settings: Settings) -> FileKeystore:
+    """Return the keystore that the settings name: its root key from a passphrase, a seal, or a file beside it.
+
+    Raises:
+        Misuse: the seal is of a kind that this program does not know, or cannot be used.
+        Tampered: the seal does not open.
+    """
+    root: bytes | str = settings.passphrase.get_secret_value()
+    if settings.seal:
+        root = sealed_root(settings.home / "root.sealed", _seal(settings.seal, settings.seal_secret.get_secret_value()))
+    return FileKeystore(settings.home / "keystore", root or root_key(settings.home / "root.key"), suite=settings.suite)
+
+
+def _seal(address: str, secret: str) -> Seal:
+    parts = urlsplit(address)
+    asked = dict(parse_qsl(parts.query))
+    if parts.scheme == "pkcs11" and {"token", "key"} <= asked.keys():
+        return Pkcs11Seal(parts.path, asked["token"], asked["key"], secret)
+    if parts.scheme in ("http", "https") and "key" in asked:
+        return HttpKms(f"{parts.scheme}://{parts.netloc}{parts.path}", asked["key"], secret)
+    raise Misuse("a seal is pkcs11:MODULE?token=T&key=K or the address of a key service with ?key=K")
+
+
+def objects_of(settings: Settings) -> Objects:
+    """Return the object store that the settings name.
+
+    Raises:
+        Misuse: it is of a kind that this program does not know.
+    """
+    if "://" not in settings.store:
+        return LocalObjects(Path(settings.store))
+    account = Account(
+        settings.store_endpoint,
+        settings.store_region,
+        settings.store_access_key.get_secret_value(),
+        settings.store_secret_key.get_secret_value(),
+    )
+    return S3Objects(settings.store, account)

@@ -1,14 +1,19 @@
 """What the access log shows to whom, and the keys by which anybody checks it."""
 
+from datetime import timedelta
 from typing import Any
 
 from policies.access import Action, Kind, Resource
-from policies.errors import Misuse
+from policies.entry import stamp
+from policies.errors import Misuse, NotFound
 from policies.people import Person, Role
 from service.acts import seen
+from service.database import reading
 from service.facility import Facility
+from service.log import anomalies
 from service.log.log import Wanted
 from service.log.verify import verify_log
+from service.models_log import EntryRow
 from training_sandbox.certificate import Trust
 
 LIMIT = 1000
@@ -18,6 +23,7 @@ LOOKS = frozenset(
     if action.value.split(".")[1] in ("show", "list", "report", "search", "read-quarantine")
 )
 """Actions that change nothing."""
+WEEK = timedelta(days=7)
 REVIEWERS = frozenset({Role.COMPLIANCE, Role.AUDITOR})
 
 
@@ -55,6 +61,32 @@ def about(facility: Facility, person: Person, object_: str) -> list[dict[str, An
         if one.entry.action not in LOOKS and not same:
             done.append(told)
     return done
+
+
+def receipt(facility: Facility, person: Person, entry: int) -> dict[str, str]:
+    """Return an entry's canonical text and its ``tlog-proof@v1``. Who is no reviewer gets those of his own acts.
+
+    Raises:
+        NotFound, Refused: naming the rule.
+    """
+    with reading(facility.database) as session:
+        row = session.get(EntryRow, entry)
+    if row is None:
+        raise NotFound("there is no such entry")
+    seen(facility, person, Action.LOG_SEARCH, Resource(Kind.LOG, "log", author=row.actor), receipt=entry)
+    facility.log.catch_up()
+    return {"entry": row.body.decode(), "proof": facility.log.receipt(entry).decode()}
+
+
+def alerts(facility: Facility, person: Person, since: str | None, until: str | None) -> list[dict[str, Any]]:
+    """Return what looks unusual in a period, newest first; without one, in the last week.
+
+    Raises:
+        Refused: naming the rule.
+    """
+    seen(facility, person, Action.LOG_SEARCH, Resource(Kind.LOG, "log"))
+    begin = since or stamp(facility.clock() - WEEK)
+    return [one.as_dict() for one in anomalies.alerts(facility.database, begin, until, anomalies.rules())]
 
 
 def verify(facility: Facility, person: Person, since: str | None) -> dict[str, Any]:

@@ -8,10 +8,12 @@ Every change of state is one transaction with its log entry and the record of th
 
 import io
 import shutil
+import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+import polars as pl
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
 from dbos._serialization import DefaultSerializer
 
@@ -20,23 +22,29 @@ from datasets.vault import Blob
 from datasets.versions import DataClass
 from deid.keys import ProjectKeys
 from deid.mapping import parse_mapping
-from deid.pipeline import process
+from deid.pipeline import Outcome, process
 from deid.policy import load_profile
 from deid.records import MemoryRecords
 from policies.canonical import digest
 from policies.entry import stamp
 from policies.errors import BadInput, MedtrainError
 from policies.states import RunState, SubmissionState, VersionState
-from service import execution, submissions
+from service import execution, queue, submissions
 from service.acts import code_of, system_entry
 from service.archive import unpack
 from service.database import reading, work_in
 from service.facility import Facility
 from service.models import DatasetRow, PatientRow, ReleaseRow, RunRow, UploadRow, VersionRow
+from service.progress import HEARD
+from service.rights import withdrawn
+from service.rounds import Rounds, make_rounds
 from service.training import job_folder
+from training_sandbox.jail.collect import take
+from training_sandbox.job import CHECKPOINT, EVALUATION_ONLY
 
 BUCKETS = 16
 SHOWN_QUARANTINE = 1000
+ROUND_SECONDS, TURN_SECONDS = 30.0, 1.0
 
 
 def _refuse_pickle(_self: object, _text: str) -> Any:
@@ -48,6 +56,11 @@ class _Running:
 
     facility: Facility
     datasource: SQLAlchemyDatasource
+    rounds: tuple[Rounds, ...]
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.started: set[str] = set()
 
 
 _running = _Running()
@@ -75,12 +88,17 @@ def start(facility: Facility) -> None:
         settings.database, engine=facility.database, serializer=DBOSPortableJSONSerializer()
     )
     DBOS.launch()
-    for run in execution.waiting_runs(facility):
-        carry_out(run)
+    _running.started.clear()
+    begin_runs()
+    _running.rounds = (Rounds(begin_runs, TURN_SECONDS), Rounds(lambda: make_rounds(facility), ROUND_SECONDS))
+    for rounds in _running.rounds:
+        rounds.start()
 
 
 def stop(patience_seconds: int) -> None:
     """Stop the workers, giving running jobs that long to end; what is not done goes on at the next start."""
+    for rounds in _running.rounds:
+        rounds.stop()
     DBOS.destroy(workflow_completion_timeout_sec=patience_seconds)
 
 
@@ -90,10 +108,14 @@ def begin_processing(submission: str) -> None:
         DBOS.start_workflow(process_submission, submission)
 
 
-def carry_out(run: str) -> None:
-    """Start a run; a second call for the same one changes nothing."""
-    with SetWorkflowID(f"run-{run}"):
-        DBOS.start_workflow(carry_out_run, run)
+def begin_runs() -> None:
+    """Start as many queued runs as there is room for, in the order of ``service.queue``."""
+    with _running.turn:
+        most = _running.facility.settings.runs_at_once
+        for run in queue.next_runs(_running.facility, frozenset(_running.started), most):
+            with SetWorkflowID(f"run-{run}"):  # a second start of the same run changes nothing
+                DBOS.start_workflow(carry_out_run, run)
+            _running.started.add(run)
 
 
 @DBOS.workflow()
@@ -175,6 +197,7 @@ def _deidentify(submission: str) -> dict[str, Any]:
         ProjectKeys(index=secrets.index, pseudonym=secrets.pseudonym, shift=secrets.shift),
         project=dataset,
     )
+    outcome = _without_withdrawn(facility, outcome, row.org)
     with reading(facility.database) as session:
         declared = session.get_one(DatasetRow, dataset).document["declared_patients"]
     if len(outcome.index) > declared:
@@ -204,6 +227,16 @@ def _deidentify(submission: str) -> dict[str, Any]:
         "quarantined": listed.to_dicts(),
         "index": asdict(index),
     }
+
+
+def _without_withdrawn(facility: Facility, outcome: Outcome, org: str) -> Outcome:
+    """Return the outcome without the patients who have withdrawn: handing records in again brings nobody back."""
+    gone = withdrawn(facility, outcome.index.values(), org)
+    if not gone:
+        return outcome
+    names = [name for name, token in outcome.index.items() if token in gone]
+    tables = {table: rows.filter(~pl.col("patient").is_in(names)) for table, rows in outcome.tables.items()}
+    return replace(outcome, tables=tables, index={n: t for n, t in outcome.index.items() if t not in gone})
 
 
 def _index_bytes(index: dict[str, str]) -> bytes:
@@ -266,8 +299,8 @@ def _spend(run: str) -> str:
     facility = _running.facility
     work = work_in(_session(), _running.facility.clock)
     row = work.session.get_one(RunRow, run)
-    execution.check_may_go_on(facility, row, facility.permits_in(work).get(row.permit))
-    entry = system_entry(facility, "run.training", "run", run, permit=row.permit)
+    policies = execution.check_may_go_on(facility, row, facility.permits_in(work).get(row.permit))
+    entry = replace(system_entry(facility, "run.training", "run", run, permit=row.permit), policies=policies)
     facility.charges_in(work).spend(run, entry)
     row.state = RunState.TRAINING
     work.add(entry)
@@ -280,6 +313,8 @@ def _train(run: str) -> dict[str, Any]:
     folder = facility.settings.home / "jobs" / run
     if not (folder / "in" / "job.json").is_file():
         _prepare(run)
+    if left := take(folder / "out", CHECKPOINT, execution.LIMITS.output_bytes):  # killed on the way: it goes on there
+        (folder / "in" / CHECKPOINT).write_bytes(left)
     shutil.rmtree(folder / "out", ignore_errors=True)
     (folder / "out").mkdir(mode=0o700)
     return execution.train(facility, row, folder)
@@ -293,8 +328,15 @@ def _await_release(run: str, found: dict[str, Any]) -> str:
     facility = _running.facility
     work = work_in(_session(), _running.facility.clock)
     row = work.session.get_one(RunRow, run)
+    if row.state is not RunState.AUDITING:
+        return row.state.value  # stopped from outside meanwhile: nothing of it waits for a release
     row.state = RunState.AWAITING_RELEASE
     row.document = {**row.document, "tier": found["tier"]}
+    if row.document["algorithm"]["name"] == EVALUATION_ONLY:  # no model leaves, only figures that were charged for
+        row.state = RunState.RELEASED
+        row.document = {**row.document, "figures": found["utility"]["charged"]}
+        work.add(system_entry(facility, "run.evaluated", "run", run, permit=row.permit))
+        return row.state.value
     work.session.add(
         ReleaseRow(
             run=run,
@@ -314,7 +356,7 @@ def _fail_run(run: str, code: str) -> str:
     facility = _running.facility
     work = work_in(_session(), _running.facility.clock)
     row = work.session.get_one(RunRow, run)
-    if row.state is RunState.CANCELLED:
+    if row.state in (RunState.CANCELLED, RunState.REFUSED):
         return row.state.value
     unseen = row.state in (RunState.QUEUED, RunState.PREPARING)
     entry = system_entry(facility, "run.failed", "run", run, permit=row.permit, code=code)
@@ -330,6 +372,7 @@ def _fail_run(run: str, code: str) -> str:
 def _clean_up(run: str) -> bool:
     """Remove the job folder and destroy the run's keys: nobody can redo the noise."""
     facility, row = _running.facility, execution.run_row(_running.facility, run)
+    HEARD.forget(run)
     shutil.rmtree(facility.settings.home / "jobs" / run, ignore_errors=True)
     execution.destroy_keys(facility, row)
     return True

@@ -13,7 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 from policies.states import (
     ChargeState,
     ExtractState,
+    IncidentState,
     PermitState,
+    RightsState,
     RunState,
     State,
     SubmissionState,
@@ -22,7 +24,17 @@ from policies.states import (
 )
 
 Document = dict[str, Any]
-S = TypeVar("S", SubmissionState, VersionState, ExtractState, PermitState, RunState, ChargeState)
+S = TypeVar(
+    "S",
+    SubmissionState,
+    VersionState,
+    ExtractState,
+    PermitState,
+    RunState,
+    ChargeState,
+    RightsState,
+    IncidentState,
+)
 
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 ID = sa.String(64)
@@ -69,7 +81,8 @@ class Stateful(Governed):
         return wanted
 
 
-def _state(kind: type[S]) -> Mapped[S]:
+def state_column(kind: type[S]) -> Mapped[S]:
+    """Return a column that holds a state of a kind by its value."""
     names = sa.Enum(kind, native_enum=False, length=32, values_callable=lambda states: [s.value for s in states])
     return mapped_column(names, index=True)
 
@@ -115,7 +128,7 @@ class SubmissionRow(Stateful):
     org: Mapped[str] = mapped_column(sa.ForeignKey("organisations.id"), index=True)
     author: Mapped[str] = mapped_column(sa.ForeignKey("people.id"))
     project: Mapped[str] = mapped_column(ID, index=True)
-    state: Mapped[SubmissionState] = _state(SubmissionState)
+    state: Mapped[SubmissionState] = state_column(SubmissionState)
     created_at: Mapped[str] = mapped_column(MOMENT)
     document: Mapped[Document]
 
@@ -151,7 +164,7 @@ class VersionRow(Stateful):
     __tablename__ = "versions"
     dataset: Mapped[str] = mapped_column(sa.ForeignKey("datasets.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    state: Mapped[VersionState] = _state(VersionState)
+    state: Mapped[VersionState] = state_column(VersionState)
     digest: Mapped[str | None] = mapped_column(DIGEST)
     envelope: Mapped[bytes | None]
     created_at: Mapped[str] = mapped_column(MOMENT)
@@ -186,7 +199,7 @@ class PermitRow(Stateful):
     org: Mapped[str] = mapped_column(ID, index=True)
     author: Mapped[str] = mapped_column(ID)
     dataset: Mapped[str] = mapped_column(ID, index=True)
-    state: Mapped[PermitState] = _state(PermitState)
+    state: Mapped[PermitState] = state_column(PermitState)
     not_before: Mapped[str | None] = mapped_column(MOMENT)
     not_after: Mapped[str | None] = mapped_column(MOMENT, index=True)
     document: Mapped[Document]
@@ -211,7 +224,7 @@ class ExtractRow(Stateful):
     permit: Mapped[str] = mapped_column(sa.ForeignKey("permits.id"), index=True)
     dataset: Mapped[str] = mapped_column(ID)
     version: Mapped[int]
-    state: Mapped[ExtractState] = _state(ExtractState)
+    state: Mapped[ExtractState] = state_column(ExtractState)
     created_at: Mapped[str] = mapped_column(MOMENT)
     expires_at: Mapped[str | None] = mapped_column(MOMENT)
     document: Mapped[Document]
@@ -227,7 +240,7 @@ class RunRow(Stateful):
     org: Mapped[str] = mapped_column(ID, index=True)
     author: Mapped[str] = mapped_column(ID)
     extract: Mapped[str | None] = mapped_column(sa.ForeignKey("extracts.id"))
-    state: Mapped[RunState] = _state(RunState)
+    state: Mapped[RunState] = state_column(RunState)
     created_at: Mapped[str] = mapped_column(MOMENT)
     document: Mapped[Document]
 
@@ -253,7 +266,7 @@ class ChargeRow(Stateful):
     __tablename__ = "charges"
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     run: Mapped[str] = mapped_column(ID, index=True)
-    state: Mapped[ChargeState] = _state(ChargeState)
+    state: Mapped[ChargeState] = state_column(ChargeState)
     rho: Mapped[int] = mapped_column(sa.BigInteger)
     delta: Mapped[int] = mapped_column(sa.BigInteger)
     vector: Mapped[list[str]]

@@ -1,107 +1,99 @@
-"""How far a submission or a run has come: the changes of its state, as the access log has them, followed live."""
+"""How far a run is, from facts that do not depend on data: tenths of its steps, and what those cost.
 
-import asyncio
+A partner sees tenths alone, no speed and no time: how long a step takes is a channel. Staff see an estimate of the
+rest. What a run says while it trains is kept in this process only; after a restart it says where it is at its next
+tenth.
+"""
+
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import sqlalchemy as sa
+from policies.people import Role
+from policies.states import RunState
+from service.models import RunRow
 
-from policies.states import RunState, SubmissionState
-from service.database import reading
-from service.facility import Facility
-from service.models import RunRow, SubmissionRow
-from service.models_log import EntryRow
-
-PAUSE_SECONDS = 0.5
-LONGEST_SECONDS = 600.0
-"""A stream ends by then; who still watches connects again, and is asked again who he is."""
-
-SUBMISSION = {
-    "submission.profiled": SubmissionState.PROFILED.value,
-    "submission.mapped": SubmissionState.MAPPED.value,
-    "submission.processing": SubmissionState.PROCESSING.value,
-    "submission.needs-review": SubmissionState.NEEDS_REVIEW.value,
-    "submission.accept": SubmissionState.ACCEPTED.value,
-    "submission.reject": SubmissionState.REJECTED.value,
-    "submission.rejected": SubmissionState.REJECTED.value,
-}
-RUN = {
-    "run.preparing": RunState.PREPARING.value,
-    "run.training": RunState.TRAINING.value,
-    "run.auditing": RunState.AUDITING.value,
-    "run.awaiting-release": RunState.AWAITING_RELEASE.value,
-    "run.cancel": RunState.CANCELLED.value,
-    "release.issue": RunState.RELEASED.value,
-    "release.refuse": RunState.REFUSED.value,
-}
-FAILED = "run.failed"
-"""How it ended is in the run itself: refused before it saw a record, or failed."""
-RESTS = frozenset(
-    {"needs-review", "accepted", "rejected", "awaiting-release", "released", "refused", "failed", "cancelled"}
-)
-"""States that no job leaves: it has ended, or waits for a person."""
+STAFF = frozenset({Role.COMPLIANCE, Role.AUDITOR, Role.SYSTEM_ADMIN})
+_BEFORE = (RunState.QUEUED, RunState.PREPARING)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One change of state.
+class Heard:
+    """What a running job said last.
 
     Attributes:
-        entry: The log entry that was committed with it; 0 for the first, which the object was made in.
-        at: When, in UTC.
-        state: What it is since then.
+        tenth: Tenths of the steps that are done.
+        began, at: Seconds on a clock that only goes forward.
     """
 
-    entry: int
-    at: str
-    state: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"entry": self.entry, "at": self.at, "state": self.state}
+    tenth: int
+    began: float
+    at: float
 
 
-def of_submission(facility: Facility, submission: str) -> tuple[Step, ...]:
-    """Return every change of a submission's state, oldest first."""
-    with reading(facility.database) as session:
-        row = session.get_one(SubmissionRow, submission)
-    return _steps(facility, submission, SUBMISSION, Step(0, row.created_at, SubmissionState.RECEIVED.value))
+class Progress:
+    """The running jobs of this process."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, Heard] = {}
+
+    def hear(self, run: str, word: str) -> None:
+        """Take a word of the worker's vocabulary."""
+        now = time.monotonic()
+        kind, _, number = word.partition(" ")
+        known = self._heard.get(run, Heard(0, now, now))
+        if kind == "started":
+            self._heard[run] = Heard(0, now, now)
+        elif kind == "tenth":
+            self._heard[run] = Heard(int(number), known.began, now)
+
+    def forget(self, run: str) -> None:
+        """Drop what was heard of a run that has ended."""
+        self._heard.pop(run, None)
+
+    def get(self, run: str) -> Heard | None:
+        """Return what was heard of a run last."""
+        return self._heard.get(run)
 
 
-def of_run(facility: Facility, run: str) -> tuple[Step, ...]:
-    """Return every change of a run's state, oldest first."""
-    with reading(facility.database) as session:
-        row = session.get_one(RunRow, run)
-    actions = {**RUN, FAILED: row.state.value}
-    return _steps(facility, run, actions, Step(0, row.created_at, RunState.QUEUED.value))
+HEARD = Progress()
 
 
-async def follow(facility: Facility, kind: str, object_: str, after: int = -1) -> AsyncIterator[Step]:
-    """Yield the steps behind the entry ``after`` as they are committed, until the object rests."""
-    look = {"submission": of_submission, "run": of_run}[kind]
-    until = time.monotonic() + LONGEST_SECONDS
-    while True:
-        steps = await asyncio.to_thread(look, facility, object_)
-        for step in steps:
-            if step.entry > after:
-                after = step.entry
-                yield step
-        if steps[-1].state in RESTS or time.monotonic() > until:
-            return
-        await asyncio.sleep(PAUSE_SECONDS)
+def of(row: RunRow, *, staff: bool) -> dict[str, Any]:
+    """Return a run's progress as the person may see it."""
+    plan = row.document["plan"]
+    heard = HEARD.get(row.id)
+    if row.state in _BEFORE:
+        tenth = 0
+    elif row.state is RunState.TRAINING:
+        tenth = heard.tenth if heard else 0
+    else:
+        tenth = 10 if row.state not in (RunState.FAILED, RunState.CANCELLED) else 0
+    steps = plan["steps"] * tenth // 10
+    shown: dict[str, Any] = {
+        "tenth": tenth,
+        "steps_of": plan["steps"],
+        "epsilon_of_steps": spent(plan["sampling_rate"], plan["noise_multiplier"], steps, plan["delta"]),
+    }
+    if staff:
+        going = row.state is RunState.TRAINING and heard is not None and heard.tenth > 0
+        shown["seconds_left"] = _left(heard) if going and heard is not None else None
+    return shown
 
 
-def _steps(facility: Facility, object_: str, actions: dict[str, str], first: Step) -> tuple[Step, ...]:
-    query = (
-        sa.select(EntryRow.id, EntryRow.at, EntryRow.action)
-        .where(EntryRow.object == object_, EntryRow.action.in_(actions), EntryRow.decision != "deny")
-        .order_by(EntryRow.id)
-    )
-    found = [first]
-    with reading(facility.database) as session:
-        for id_, at, action in session.execute(query):
-            if found[-1].state != actions[action]:  # an act may write more than one entry
-                found.append(Step(id_, at, actions[action]))
-    return tuple(found)
+def _left(heard: Heard) -> int:
+    return round((heard.at - heard.began) / heard.tenth * (10 - heard.tenth))
+
+
+@lru_cache(maxsize=256)
+def spent(sampling_rate: float, sigma: float, steps: int, delta: float) -> float:
+    """Return epsilon (PLD) of the first ``steps``: what would be known of a patient if the run ended there."""
+    from training_sandbox import accountant
+    from training_sandbox.plan import Mechanism
+
+    if steps == 0:
+        return 0.0
+    kind: Any = "gaussian" if sampling_rate == 1 else "poisson-gaussian"
+    found = accountant.pld_epsilon([Mechanism(kind=kind, q=sampling_rate, sigma=sigma, steps=steps)], delta)
+    return round(found, 3)

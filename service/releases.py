@@ -1,5 +1,6 @@
 """Releases: two people who are not the author let a trained model leave, with its certificate."""
 
+import secrets
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,14 +12,17 @@ from policies.errors import Conflict, NotFound, SeparationOfDuty
 from policies.people import Person
 from policies.states import RunState, check_transition
 from policies.thresholds import release_rules
-from service import execution, runs
+from service import execution, permits, runs
 from service.acts import act, seen, system_entry
 from service.database import Work, reading, unit_of_work
 from service.facility import Facility
 from service.models import ApprovalRow, ReleaseRow, RunRow
 from service.models_log import EntryRow
 from training_sandbox import certificate, release
+from training_sandbox.attacks import report
+from training_sandbox.audit import AuditFailed
 from training_sandbox.certificate import Approval
+from training_sandbox.plan import DPPlan
 
 KIND = "release"
 
@@ -54,6 +58,9 @@ def approve(facility: Facility, person: Person, run: str) -> dict[str, Any]:
         mine = Approval(person.id, stamp(facility.clock()))
         approvals = (*before, mine)
         complete = len(approvals) >= release_rules().approvals
+        if complete:
+            permit = permits.in_force(facility, row.permit)
+            this.policies += execution.check_may_go_on(facility, row, permit, Action.RUN_RELEASE)
         outcome = execution.examined(facility, row, held.document) if complete else None
         with unit_of_work(facility.database, facility.clock) as work:
             work.session.get_one(RunRow, run, with_for_update=True)
@@ -80,6 +87,44 @@ def refuse(facility: Facility, person: Person, run: str, reason: str) -> dict[st
             live.document = {**live.document, "code": "release-refused", "reason": reason[:200]}
             work.add(this.entry())
     return shape(*_rows(facility, run), _approvals(facility, run))
+
+
+def attacks(facility: Facility, person: Person, run: str) -> dict[str, Any]:
+    """Return what attacks on the model found, and the page that shows it: for those who decide on releases alone.
+
+    Raises:
+        Refused: the person is not one of them.
+    """
+    row, held = _rows(facility, run)
+    seen(facility, person, Action.RELEASE_REVIEW, resource_of(row))
+    outcome = execution.examined(facility, row, held.document)
+    found, canaries = outcome.vetted.attacks, held.document.get("canaries")
+    epsilon = float(held.document["epsilon"]["training"]["pld"])
+    html = report.page(found, run=run, epsilon=epsilon, canaries=canaries)
+    return {"report": dict(found), "canaries": canaries, "html": html}
+
+
+def audit_with_canaries(facility: Facility, person: Person, run: str) -> dict[str, Any]:
+    """Return the lower bound on epsilon that a run of canaries under the plan gives; it touches no patient's data.
+
+    Raises:
+        Refused: the person does not decide on releases.
+        AuditFailed: the bound lies above the claim: the program does not do what it is charged for.
+    """
+    from training_sandbox.attacks import one_run
+
+    row, _ = _rows(facility, run)
+    with act(facility, person, Action.RELEASE_REVIEW, resource_of(row), permit=row.permit) as this:
+        plan = DPPlan(**row.document["plan"])
+        look = one_run.audit_sums if row.document["algorithm"]["name"] else one_run.audit
+        found = look(plan, seed=secrets.randbits(31)).as_dict()
+        with unit_of_work(facility.database, facility.clock) as work:
+            live = work.session.get_one(ReleaseRow, run)
+            live.document = {**live.document, "canaries": found}
+            work.add(this.entry(stage="canaries", lower_bound=str(round(found["lower_bound"], 3))))
+    if not found["holds"]:
+        raise AuditFailed("the canaries tell more than the claimed epsilon allows")
+    return found
 
 
 def names(facility: Facility, person: Person, run: str) -> list[str]:

@@ -20,9 +20,27 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("~/.medtrain"), description="The folder of all embedded state; created with mode 0700.")
     database: str = Field("", description="Database URL; empty means SQLite in the home folder.")
-    store: str = Field("", description="Where encrypted objects lie; empty means objects/ in the home folder.")
+    store: str = Field(
+        "",
+        description="Where encrypted objects lie: a folder or s3://bucket/prefix; empty means objects/ at home.",
+    )
+    store_endpoint: str = Field("", description="Address of the S3 API, such as https://s3.example.")
+    store_region: str = Field("", description="Region of the bucket.")
+    store_access_key: SecretStr = Field(
+        SecretStr(""), description="Credentials of the bucket; empty: the machine's own."
+    )
+    store_secret_key: SecretStr = Field(SecretStr(""), description="The other half of the credentials.")
     passphrase: SecretStr = Field(SecretStr(""), description="Opens the key file; empty means a random one beside it.")
+    suite: Literal["intl", "gm"] = Field("intl", description="Ciphers for wrapping keys made from now on.")
+    seal: str = Field(
+        "",
+        description="Seal of the root key: pkcs11:MODULE?token=T&key=K or a key service's address?key=K; empty: none.",
+    )
+    seal_secret: SecretStr = Field(
+        SecretStr(""), description="The PIN of the hardware module, or the token of the key service."
+    )
     tier: Literal["", "T0", "T1", "T2", "T3"] = Field("", description="Isolation tier to insist on, beyond the rules.")
+    runs_at_once: int = Field(2, ge=1, le=64, description="Training runs under way at a time; the others are queued.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the program says.")
     log_origin: str = Field(
         "medtrain.local/log",

@@ -181,16 +181,17 @@ def reject(facility: Facility, person: Person, submission: str, reason: str) -> 
         return shape(live)
 
 
-def shred_upload(facility: Facility, submission: str) -> None:
-    """Destroy the raw records of a submission; nothing happens where that was done."""
+def shred_upload(facility: Facility, submission: str) -> bool:
+    """Destroy the raw records of a submission, and say whether there were any left to destroy."""
     held = _upload_row(facility, submission)
     if held is None or held.object is None:
-        return
+        return False
     entry = system_entry(facility, "submission.shred", "submission", submission)
     facility.vault.shred(Blob(**held.document), entry)
     with unit_of_work(facility.database, facility.clock) as work:
         work.session.get_one(UploadRow, held.id).object = None
         work.add(entry)
+    return True
 
 
 def show(facility: Facility, person: Person, submission: str) -> dict[str, Any]:

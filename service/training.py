@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+import polars as pl
 import sqlalchemy as sa
 
 from datasets import extracts
@@ -14,12 +16,15 @@ from policies.errors import Misuse
 from service.database import reading
 from service.facility import Facility
 from service.models import PatientRow, RunRow
-from training_sandbox.job import Job
+from service.rights import objecting
+from training_sandbox.job import EVALUATION_ONLY, Job
 from training_sandbox.plan import DPPlan
 from training_sandbox.settings import Evaluation, Loss, Optimiser, Task, outputs
 
 HOLDOUT = 0.2
 """Share of the patients held out for the one charged evaluation. Public."""
+
+MOST_TRIALS = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,21 +83,134 @@ class Choice:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """How a run learns: a partner's graph (no name), one of the facility's algorithms, or not at all.
+
+    Attributes:
+        name: ``""``, ``evaluation-only`` or a name of ``training_sandbox.algorithms.registry``.
+        settings: The algorithm's own numbers.
+        search: Optimisers to choose among; every trial is charged, all in one plan. Empty: only the choice's own.
+        examination: What compliance is to see attacked: ``shadows``, how many models.
+    """
+
+    name: str = ""
+    settings: Mapping[str, float] = field(default_factory=dict)
+    search: tuple[Optimiser, ...] = ()
+    examination: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "Method":
+        """Return the method that a run's specification names.
+
+        Raises:
+            Misuse: it is not understood.
+        """
+        from training_sandbox.algorithms import registry
+
+        given = spec.get("algorithm") or {}
+        if not isinstance(given, Mapping) or not set(given) <= {"name", "settings"}:
+            raise Misuse("algorithm is an object with name and settings")
+        name, settings = str(given.get("name", "")), given.get("settings", {})
+        if not isinstance(settings, Mapping):
+            raise Misuse("the settings of an algorithm are an object")
+        if name and name != EVALUATION_ONLY:
+            registry.read(name, settings)
+        elif settings:
+            raise Misuse("only an algorithm has settings of its own")
+        examination = spec.get("examination") or {}
+        shadows = examination.get("shadows", 2) if isinstance(examination, Mapping) else 0
+        if type(shadows) is not int or not 2 <= shadows <= 64 or not set(examination) <= {"shadows"}:
+            raise Misuse("examination is an object with shadows, from 2 to 64")
+        return cls(name=name, settings=dict(settings), search=_search(spec, name), examination=dict(examination))
+
+    @property
+    def trains(self) -> bool:
+        """Whether patients are trained on, and charged for it."""
+        return self.name != EVALUATION_ONLY
+
+    @property
+    def looks(self) -> int:
+        """How often the held-out patients are looked at."""
+        return max(1, len(self.search))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON types only."""
+        return {
+            "algorithm": {"name": self.name, "settings": dict(self.settings)},
+            "search": [asdict(one) for one in self.search],
+            "examination": dict(self.examination),
+        }
+
+    def plan(self, choice: Choice, epsilon: float, delta: float, public_patients: int, recipe: Recipe) -> DPPlan:
+        """Return the privacy plan of everything the method does with training patients."""
+        if not self.name:
+            whole = replace(choice, steps=choice.steps * max(1, len(self.search)))
+            return whole.plan(epsilon, delta, public_patients, recipe)
+        if not self.trains:
+            once = replace(choice, steps=1, sampling_rate=1.0)
+            return once.plan(epsilon, delta, public_patients, recipe)
+        from training_sandbox.algorithms import registry
+
+        algorithm = registry.read(self.name, self.settings)
+        width, classes = len(recipe.names), len(recipe.classes)
+        return registry.calibrate(
+            algorithm, epsilon, delta, width=width, classes=classes, public_patients=public_patients
+        )
+
+    def files(self, recipe: Recipe) -> tuple[bytes, bytes]:
+        """Return (graph, weights) of an algorithm: its structure is the facility's, its weights start at zero."""
+        from safetensors.numpy import save
+
+        from training_sandbox.algorithms import registry
+
+        graph = registry.read(self.name, self.settings).graph(len(recipe.names), len(recipe.classes))
+        return graph.to_json(), save({t.name: np.zeros(t.shape, np.float32) for t in graph.parameters})
+
+
+def _search(spec: Mapping[str, Any], name: str) -> tuple[Optimiser, ...]:
+    given = spec.get("search") or []
+    if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given) or len(given) == 1:
+        raise Misuse("search is a list of at least two optimisers")
+    if len(given) > MOST_TRIALS or (given and name):
+        raise Misuse(f"a search is for training a graph, with at most {MOST_TRIALS} trials")
+    try:
+        return tuple(Optimiser(**one) for one in given)
+    except TypeError as problem:
+        raise Misuse(f"the search is not understood: {problem}") from None
+
+
 def recipe_task(recipe: Recipe, choice: Choice) -> tuple[Task, Loss, int]:
     """Return (task, loss, numbers the model must give) of a recipe's label."""
     task = Task(kind="binary" if len(recipe.classes) == 2 else "multi-class", classes=len(recipe.classes))
     return task, choice.loss, outputs(task, choice.loss)
 
 
-def parts_of(facility: Facility, dataset: str, version: int) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the index tokens of a version's training and held-out patients: all of them, records or not."""
+def objectors(facility: Facility, dataset: str, purpose: str) -> frozenset[str]:
+    """Return the pseudonyms of a dataset's patients whose data are not used for a purpose."""
+    with reading(facility.database) as session:
+        rows = session.execute(sa.select(PatientRow.pseudonym, PatientRow.token).where(PatientRow.project == dataset))
+        token = dict(rows.all())
+    against = objecting(facility, token.values(), purpose)
+    return frozenset(pseudonym for pseudonym in token if token[pseudonym] in against)
+
+
+def parts_of(
+    facility: Facility, dataset: str, version: int, without: frozenset[str] = frozenset()
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the index tokens of a version's training and held-out patients: all of them, records or not.
+
+    Args:
+        without: Pseudonyms of patients who object to the purpose.
+    """
     manifest = facility.manifest_of(dataset, version)
     pseudonyms = facility.store.scan(manifest, "person").select("patient").unique().collect()["patient"]
     train, holdout = extracts.split(pseudonyms, split_key(facility, dataset), HOLDOUT)
     with reading(facility.database) as session:
         rows = session.execute(sa.select(PatientRow.pseudonym, PatientRow.token).where(PatientRow.project == dataset))
         token = dict(rows.all())
-    return frozenset(token[p] for p in train), frozenset(token[p] for p in holdout)
+    left = ([name for name in side if name not in without] for side in (train, holdout))
+    return tuple(frozenset(token[name] for name in side) for side in left)  # type: ignore[return-value]  # two sides
 
 
 def split_key(facility: Facility, dataset: str) -> bytes:
@@ -125,6 +243,8 @@ def job_folder(
     features = build(
         recipe, lambda table: facility.store.scan(manifest, table), split_key(facility, document["dataset"])
     )
+    without = objectors(facility, document["dataset"], facility.permits.get(row.permit).purpose)
+    features = replace(features, frame=features.frame.filter(~pl.col("patient").is_in(list(without))))
     train, holdout = extracts.split(
         features.frame["patient"].unique(maintain_order=True), split_key(facility, document["dataset"]), HOLDOUT
     )
@@ -135,7 +255,7 @@ def job_folder(
         "train.parquet": extracts.encrypt(rows, data_key, f"run/{row.id}/train"),
         "holdout.parquet": extracts.encrypt(extracts.prepare(features, holdout), data_key, f"run/{row.id}/holdout"),
     }
-    choice = Choice.of(document["training"])
+    choice, method = Choice.of(document["training"]), Method.of(document)
     task, loss, _ = recipe_task(recipe, choice)
     job = Job(
         run=row.id,
@@ -152,6 +272,10 @@ def job_folder(
         ),
         data_class=document["data_class"],
         reveal_exact=document["data_class"] == "demonstration",
+        algorithm=method.name,
+        settings=tuple(sorted(method.settings.items())),
+        examination=tuple(sorted(method.examination.items())),
+        search=method.search,
     )
     held = {label: rows.filter(label=label)["patient"].n_unique() for label in range(task.classes)}
     return JobFolder({**files, "job.json": job.to_json()}, job, rows["patient"].n_unique(), held)

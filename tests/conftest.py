@@ -202,3 +202,33 @@ def _run(prefix: list[str], command: list[str | Path]) -> None:
     )
     if done.returncode != 0:
         raise RuntimeError(done.stderr.decode())
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Yield the address of a real S3 API on loopback, with nothing in it."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from moto.server import ThreadedMotoServer
+
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str) -> tuple[str, Any]:
+    """Return the address of a new bucket's prefix and how it is reached."""
+    import boto3
+
+    from datasets.s3 import Account
+
+    name, keys = f"b{uuid4().hex}", {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1", **keys).create_bucket(Bucket=name)
+    return f"s3://{name}/objects-of/facility", Account(s3_server, "us-east-1", "testing", "testing")

@@ -61,6 +61,11 @@ def epsilon_of_events(events: Iterable[Mechanism], delta: float) -> Epsilon:
     return Epsilon(_pld(charged, delta), _prv(charged, delta), _rdp(charged, delta), delta)
 
 
+def pld_epsilon(events: Iterable[Mechanism], delta: float) -> float:
+    """Return the reported figure alone, several times faster than with its cross-checks."""
+    return _pld(list(events), delta)
+
+
 def noise_multiplier(target: float, delta: float, *, sampling_rate: float, steps: int) -> float:
     """Return the least sigma, to 1e-3 and rounded up, whose PLD epsilon is at most ``target``.
 
@@ -92,8 +97,9 @@ def noise_multiplier(target: float, delta: float, *, sampling_rate: float, steps
 def _event(mechanism: Mechanism) -> Any:
     import dp_accounting as da
 
-    gaussian = da.GaussianDpEvent(mechanism.sigma)
-    once = gaussian if mechanism.q == 1 else da.PoissonSampledDpEvent(mechanism.q, gaussian)
+    if mechanism.q == 1:  # without sampling, steps of noise sigma are exactly one of sigma / sqrt(steps)
+        return da.GaussianDpEvent(mechanism.sigma / math.sqrt(mechanism.steps))
+    once = da.PoissonSampledDpEvent(mechanism.q, da.GaussianDpEvent(mechanism.sigma))
     return da.SelfComposedDpEvent(once, mechanism.steps)
 
 

@@ -15,7 +15,8 @@ from policies.errors import Refused
 from policies.thresholds import ReleaseRules, release_rules
 from training_sandbox import accountant
 from training_sandbox.accountant import Epsilon
-from training_sandbox.job import Job
+from training_sandbox.attacks import report
+from training_sandbox.job import EVALUATION_ONLY, Job
 from training_sandbox.plan import DPPlan
 
 
@@ -51,13 +52,29 @@ def audit(job: Job, steps: bytes, rules: ReleaseRules | None = None) -> Audit:
         AuditFailed: naming what does not fit.
     """
     slack = (rules or release_rules()).epsilon_slack
-    check_steps(steps, job.plan)
-    training = accountant.epsilon(job.plan)
+    if job.algorithm == EVALUATION_ONLY:
+        if steps:
+            raise AuditFailed("a run that only evaluates logs no step")
+        training = Epsilon(0.0, 0.0, 0.0, job.plan.delta)
+    else:
+        check_steps(steps, job.plan)
+        training = accountant.epsilon(job.plan)
     with np.errstate(divide="ignore"):  # the PRV formula takes log(1 - q), which is minus infinity without sampling
-        evaluation = accountant.epsilon_of_events([job.evaluation.mechanism], job.plan.delta)
+        evaluation = accountant.epsilon_of_events([job.look], job.plan.delta)
     check_agreement(training, slack)
     check_agreement(evaluation, slack)
-    return Audit(job.plan.steps, training, evaluation)
+    return Audit(0 if job.algorithm == EVALUATION_ONLY else job.plan.steps, training, evaluation)
+
+
+def check_attacks(found: Mapping[str, Any], audited: Audit) -> None:
+    """Refuse a model that an attack tells more about than its epsilon allows: then the program is broken somewhere.
+
+    Raises:
+        AuditFailed: naming the attack.
+    """
+    both = audited.training.pld + audited.evaluation.pld
+    if name := report.refuted(found, both, 2 * audited.training.delta):
+        raise AuditFailed(f"the attack {name!r} did better than the claimed epsilon allows")
 
 
 def check_steps(raw: bytes, plan: DPPlan) -> None:

@@ -191,6 +191,8 @@ def predicate(
         "permit": permit,
         "data": {**asdict(source), "lineage": list(source.lineage), "data_class": job.data_class},
         "plan": job.plan.as_dict(),
+        **({"algorithm": {"name": job.algorithm, "settings": dict(job.settings)}} if job.algorithm else {}),
+        **({"trials": len(job.search)} if job.search else {}),
         "privacy": {
             "training": audit.training.as_dict(),
             "evaluation": audit.evaluation.as_dict(),

@@ -7,7 +7,7 @@ its length depends on the architecture alone. What the values may carry, the pri
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -16,12 +16,13 @@ import numpy as np
 from policies.canonical import canonical, strict_json
 from policies.errors import Refused, Tampered
 from policies.thresholds import ReleaseRules, release_rules
+from training_sandbox.attacks import report
 from training_sandbox.graph import weights
 from training_sandbox.graph.format import Graph, Refusal
 from training_sandbox.job import Job
 
-MODEL, STEPS, RESULT = "model.safetensors", "steps.jsonl", "result.json"
-OUTPUTS = frozenset({MODEL, STEPS, RESULT})
+MODEL, STEPS, RESULT, ATTACKS = "model.safetensors", "steps.jsonl", "result.json", "attacks.json"
+OUTPUTS = frozenset({MODEL, STEPS, RESULT, ATTACKS})
 RESULT_SCHEMA = "medtrain.result/1"
 CODES = frozenset({"tampered", "usage", "bad-input", "training-failed"})
 """Every reason a worker may give for a failure."""
@@ -66,12 +67,14 @@ class Vetted:
         digest: Their SHA-256, in hexadecimal.
         result: The run's figures.
         steps: The step log, for the audit.
+        attacks: What the attacks on it found; for compliance, no part of a release.
     """
 
     model: bytes
     digest: str
     result: Result
     steps: bytes
+    attacks: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def vet(outputs: Mapping[str, bytes], graph: Graph, job: Job, rules: ReleaseRules | None = None) -> Vetted:
@@ -82,12 +85,13 @@ def vet(outputs: Mapping[str, bytes], graph: Graph, job: Job, rules: ReleaseRule
         Tampered: the result is not one of this run.
     """
     if set(outputs) != OUTPUTS:
-        raise EgressRefused("a run leaves a model, a step log and a result, nothing else and nothing less")
+        raise EgressRefused("a run leaves a model, a step log, a result and a report, nothing else and nothing less")
     most = (rules or release_rules()).maximum_parameters
     if sum(math.prod(tensor.shape) for tensor in graph.parameters) > most:
         raise EgressRefused(f"the model has more than {most:,} parameter values")
     model = canonical_model(outputs[MODEL], graph)
-    return Vetted(model, sha256(model).hexdigest(), read_result(outputs[RESULT], job), outputs[STEPS])
+    result = read_result(outputs[RESULT], job)
+    return Vetted(model, sha256(model).hexdigest(), result, outputs[STEPS], report.load(outputs[ATTACKS]))
 
 
 def canonical_model(raw: bytes, graph: Graph) -> bytes:

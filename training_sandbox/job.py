@@ -1,7 +1,7 @@
 """``medtrain.job/1``: what the service asks of the worker, as one canonical JSON file in the job folder."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,10 +10,13 @@ import jsonschema
 
 from policies.canonical import canonical, strict_json
 from policies.errors import Tampered
-from training_sandbox.plan import DPPlan
+from training_sandbox.plan import DPPlan, Mechanism
 from training_sandbox.settings import Evaluation, Loss, Optimiser, Task, outputs
 
 SCHEMA = "medtrain.job/1"
+EVALUATION_ONLY = "evaluation-only"
+CHECKPOINT = "checkpoint"
+"""The file in which a killed run finds where it was, in its input, and leaves where it is, in its output."""
 FILES = ("graph.json", "init.safetensors", "train.parquet", "holdout.parquet")
 
 
@@ -28,6 +31,12 @@ class Job:
         commitments: (key name, SHA-256 of the key in hexadecimal): ``data_key`` and ``run_key``.
         data_class: ``demonstration`` (synthetic or public) or ``sensitive``.
         reveal_exact: Also report exact metrics and the non-private baseline. Only for ``demonstration``.
+        algorithm: Empty for the training of a graph, ``evaluation-only``, or one of ``algorithms.registry``.
+        settings: The algorithm's own, by name.
+        examination: What compliance wants attacked besides: ``canaries`` and ``shadows``, how many.
+        search: Optimisers tried one after the other, each for an equal share of the plan's steps; the best by the
+        charged
+            look at the held-out patients is kept.
     """
 
     run: str
@@ -41,11 +50,22 @@ class Job:
     commitments: tuple[tuple[str, str], ...]
     data_class: Literal["demonstration", "sensitive"]
     reveal_exact: bool = False
+    algorithm: str = ""
+    settings: tuple[tuple[str, float], ...] = ()
+    examination: tuple[tuple[str, int], ...] = ()
+    search: tuple[Optimiser, ...] = ()
 
     def __post_init__(self) -> None:
         outputs(self.task, self.loss)
         if self.reveal_exact and self.data_class != "demonstration":
             raise Tampered("exact metrics are for data of class demonstration only")
+        if self.search and (self.algorithm or self.plan.steps % len(self.search)):
+            raise Tampered("a search shares out the steps of training a graph")
+
+    @property
+    def look(self) -> Mechanism:
+        """Return what the ledger charges the held-out patients: one look for each trial of a search."""
+        return replace(self.evaluation.mechanism, steps=max(1, len(self.search)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the job as JSON values."""
@@ -53,6 +73,9 @@ class Job:
             "schema": SCHEMA,
             **{name: getattr(self, name) for name in ("run", "loss", "data_class", "reveal_exact")},
             **{name: asdict(getattr(self, name)) for name in ("plan", "task", "optimiser", "evaluation")},
+            **({"algorithm": {"name": self.algorithm, "settings": dict(self.settings)}} if self.algorithm else {}),
+            **({"search": [asdict(one) for one in self.search]} if self.search else {}),
+            **({"examination": dict(self.examination)} if self.examination else {}),
             "features": list(self.features),
             "files": dict(self.files),
             "commitments": dict(self.commitments),
@@ -87,6 +110,10 @@ class Job:
             commitments=tuple(sorted(value["commitments"].items())),
             data_class=value["data_class"],
             reveal_exact=value["reveal_exact"],
+            algorithm=value.get("algorithm", {}).get("name", ""),
+            settings=tuple(sorted(value.get("algorithm", {}).get("settings", {}).items())),
+            examination=tuple(sorted(value.get("examination", {}).items())),
+            search=tuple(Optimiser(**one) for one in value.get("search", [])),
         )
         if job.to_json() != raw:
             raise Tampered(f"the {SCHEMA} file is not in canonical form")

@@ -103,6 +103,7 @@ def card(job: Job, vetted: Vetted, epsilon: float) -> dict[str, Any]:
         "features": list(job.features),
         "loss": job.loss,
         "optimiser": job.optimiser.name,
+        "algorithm": job.algorithm or "graph",
         "data_class": job.data_class,
         "privacy": {"unit": job.plan.unit, "epsilon": epsilon, "delta": job.plan.delta},
         "figures": vetted.result.as_dict(),

@@ -74,11 +74,17 @@ def train(
     speed: Speed = DEFAULT_SPEED,
     on_step: Callable[[Step], None] | None = None,
     engine: ClippedSum = vmap.clipped_sum,
+    resume: Callable[[Updates], int] | None = None,
+    keep: Callable[[Updates, int], None] | None = None,
 ) -> Trained:
     """Return the model trained from ``params`` on ``data`` under ``plan``.
 
     The result is a function of the arguments: the same run key gives the same bits on the same machine.
     ``run_key`` has 32 secret bytes, is used for this run alone and is destroyed after it.
+
+    Args:
+        resume: Puts an earlier state into fresh updates and returns the step it was taken after (``checkpoint``).
+        keep: Called with the state after every step.
 
     Raises:
         Misuse: the data do not fit the plan or the model; checked before the first step.
@@ -88,12 +94,15 @@ def train(
     self_check(graph, params, plan, loss=loss, classes=task.classes, engine=engine)
     forward, function = bind(graph), losses.function(loss)
     updates = Updates(optimiser, params, plan.steps)
-    log = []
+    log, done = [], resume(updates) if resume else 0
     for step in range(1, plan.steps + 1):
-        now = {name: value.float() for name, value in updates.params.items()}
-        updates.apply(
-            gradient(forward, function, now, table, plan, run_key=run_key, step=step, speed=speed, engine=engine)
-        )
+        if step > done:
+            now = {name: value.float() for name, value in updates.params.items()}
+            updates.apply(
+                gradient(forward, function, now, table, plan, run_key=run_key, step=step, speed=speed, engine=engine)
+            )
+            if keep is not None:
+                keep(updates, step)
         facts = Step(step, plan.sampling_rate, plan.cap, plan.clip, plan.noise_multiplier, plan.expected_patients)
         log.append(facts)
         if on_step is not None:

@@ -80,12 +80,23 @@ def infer_order(values: Iterable[str]) -> str:
     >>> infer_order(["12/10/2017", "13/10/2017"])
     'DMY'
     """
+    return order_of(evidence(values))
+
+
+def evidence(values: Iterable[str]) -> tuple[bool, bool]:
+    """Return whether some value can only begin with the day, and whether some can only begin with the month."""
     day_first = month_first = False
     for value in values:
         found = _TRIPLE.match(fold(value))
         if found and len(found[1]) < 3 and len(found[3]) == 4:
             day_first |= int(found[1]) > 12
             month_first |= int(found[2]) > 12
+    return day_first, month_first
+
+
+def order_of(found: tuple[bool, bool]) -> str:
+    """Return what ``infer_order`` says to the evidence of all values."""
+    day_first, month_first = found
     if day_first and month_first:
         return "conflict"
     return "DMY" if day_first else "MDY" if month_first else "none"

@@ -6,9 +6,12 @@ error, but gives rare characters.
 """
 
 import codecs
+import re
 import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import BinaryIO
 
 import chardet
 
@@ -71,6 +74,56 @@ def decode(raw: bytes, declared: str = "auto") -> Decoded:
     return Decoded(text, name, guessed=True)
 
 
+def tell(opened: Callable[[], BinaryIO], declared: str = "auto") -> str:
+    """Return the codec that ``decode`` would choose for a file of any size, read piece by piece.
+
+    Args:
+        opened: Gives the file from its beginning, every time it is called.
+
+    Raises:
+        NotText: no encoding fits the whole file.
+    """
+    with opened() as stream:
+        head = stream.read(8 * SAMPLE_BYTES)
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            if not _holds(opened, name):
+                raise NotText("a file has a byte-order mark but does not follow it to its end")
+            return name
+    if _holds(opened, "utf-8"):
+        return "utf-8"
+    told = _FAMILY.get((chardet.detect(head[:SAMPLE_BYTES])["encoding"] or "").lower())
+    for likely in (declared, told or "auto"):
+        if likely != "auto" and _score(head, likely) >= PLAUSIBLE and _holds(opened, likely):
+            return likely
+    found = [(_score(head, name), name) for name in CANDIDATES if _holds(opened, name)]
+    score, name = max(found, default=(0.0, ""))
+    if score < PLAUSIBLE:
+        raise NotText("a file is not text in UTF-8, UTF-16, GB18030 or Big5")
+    return name
+
+
+def _pieces(opened: Callable[[], BinaryIO], encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    with opened() as stream:
+        while raw := stream.read(16 * SAMPLE_BYTES):
+            yield decoder.decode(raw)
+        yield decoder.decode(b"", final=True)
+
+
+def _holds(opened: Callable[[], BinaryIO], encoding: str) -> bool:
+    """Return whether a file is strictly in an encoding to its end, without control characters."""
+    try:
+        return not any(_CONTROL.search(piece) for piece in _pieces(opened, encoding))
+    except UnicodeDecodeError:
+        return False
+
+
+def _score(head: bytes, encoding: str) -> float:
+    text = codecs.getincrementaldecoder(encoding)("ignore").decode(head)
+    return plausibility(text, encoding)
+
+
 def plausibility(text: str, encoding: str) -> float:
     """Return the share of common hanzi among the characters above ASCII, in [0, 1]; 0 where there are none."""
     common = _common("big5" if encoding == "big5" else "gb2312")
@@ -90,10 +143,10 @@ def _strict(raw: bytes, encoding: str) -> str | None:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
         return None
-    return None if any(char in text for char in _CONTROLS) else text
+    return None if _CONTROL.search(text) else text
 
 
-_CONTROLS = tuple(chr(code) for code in range(32) if chr(code) not in "\t\n\r\f\v\x1c\x1d\x1e")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x1f]")
 
 
 @cache

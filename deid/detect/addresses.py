@@ -7,8 +7,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from deid.detect import addresses_english
+from deid.detect import addresses_english, windows
 from deid.detect.divisions import Place, places
+from deid.detect.grams import pairs
+from deid.detect.lexicon import listed
 from deid.detect.span import Span
 
 NAME = "addresses"
@@ -72,13 +74,14 @@ _CROSSING = re.compile(
     rf"({_H}{{2,5}}?(?:路|大道|公路|街)(?:[与和近、/靠]){_H}{{2,5}}?(?:路|大道|公路|街)(?:路口|交叉口|交界处|口)?)"
 )
 _STATION = re.compile(
-    rf"({_H}{{2,6}}(?:火车站|高铁站|汽车站|客运站|地铁站|公交站|码头|国际机场|机场|收费站|服务区|菜市场|农贸市场|批发市场|体育场|体育馆|植物园|动物园|游乐园|度假村|古镇|步行街|风景区|寺|公园|大桥)(?!医)|(?<=在)人民广场|外滩(?!医)|陆家嘴(?!医)|徐家汇(?!医)|五角场(?!医)|静安寺(?!医))"
+    rf"({_H}{{2,6}}(?:火车站|高铁站|汽车站|客运站|地铁站|公交站|码头|国际机场|机场|收费站|服务区|菜市场|农贸市场|批发市场|体育场|体育馆|植物园|动物园|游乐园|度假村|古镇|步行街|风景区|寺|公园|大桥)(?!医)(?:[0-9一二三四五六]{{1,2}}号(?:口|门|出口)|出口|[东南西北]门)?|(?<=在)人民广场|外滩(?!医)|陆家嘴(?!医)|徐家汇(?!医)|五角场(?!医)|静安寺(?!医))"
 )
 _LINE = re.compile(rf"(?:地铁|轨道交通|轻轨)[0-9一二三四五六七八九十]{{1,3}}号线(?:{_H}{{2,6}}站)?")
 _POSTCODE = re.compile(r"(?:邮编|邮政编码|邮码|邮政)[ :为是]{0,3}([0-9]{6})(?![0-9])")
 _COORDINATES = re.compile(
     r"(?:[北南]纬|东经|西经|[NSEW])? ?-?[0-9]{1,3}\.[0-9]{3,}°? ?[NSEW]?[, /]{1,3}(?:[东西]经|[NSEW])? ?-?[0-9]{1,3}\.[0-9]{3,}°?[NSEW]?|[北南]纬[0-9.°′'\"分度秒 ]+[, ]{0,2}东经[0-9.°′'\"分度秒 ]*[0-9°′\"分度秒]|[0-9]{1,2}°[0-9]{1,2}[′'][0-9.]*[″\"]?[NS][, ]{0,2}[0-9]{1,3}°[0-9]{1,2}[′'][0-9.]*[″\"]?[EW]"
 )
+_COORDINATE_HINT = re.compile(r"[纬°]|[0-9]\.[0-9]{3}")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -88,8 +91,10 @@ def find(text: str) -> Iterator[Span]:
         yield from _from_places(text, list(places(text)))
         yield from _from_cues(text)
         yield from _from_roads(text)
-    yield from _simple(text, _POSTCODE, "ADDRESS", 0.9)
-    yield from _simple(text, _COORDINATES, "ADDRESS", 0.8)
+    if "邮" in text:
+        yield from _simple(text, _POSTCODE, "ADDRESS", 0.9)
+    if _COORDINATE_HINT.search(text):
+        yield from _simple(text, _COORDINATES, "ADDRESS", 0.8)
     yield from addresses_english.find(text, NAME)
 
 
@@ -159,11 +164,25 @@ def _counts(text: str, chain: Sequence[Place], tail: int) -> bool:
 _HOUSE_RE = re.compile(r"[0-9]")
 
 
+# Before a place name that is no ordinary word.
+_NEAR = re.compile(r"(?:[在从到去回来至赴往(]|住|位于|来自)$")
+_NOT_NEAR = listed(
+    "新华 合作 公安 建设 中兴 同德 城中 香港 澳门 和平 东方 红旗 胜利 解放 朝阳 光明 新兴 开发 长安 海港 高新 经开 东区 西区 南区 北区 中区 城关 城区 矿区"
+)
+
+
 def _cued(text: str, start: int, end: int, *, strict: bool = False) -> bool:
     before = text[max(0, start - 4) : start]
     after = _PLACE_AFTER.match(text, end) is not None
     if strict:
         return after or re.search(r"(?:来自|从|到|去|回|赴|籍贯|祖籍|老家|飞)[: ]?$", before) is not None
+    if (
+        end - start >= 2
+        and text[start : start + 2] not in pairs()
+        and text[start:end] not in _NOT_NEAR
+        and _NEAR.search(before)
+    ):
+        return True
     return after or (
         _PLACE_CUE.search(before) is not None
         and re.search(r"(?:来自|从|去|回|赴|籍贯|原籍|祖籍|老家|嫁到)[:在是 ]?$", before) is not None
@@ -186,23 +205,32 @@ _LOOKS = re.compile(r"[省市区县镇乡村屯庄路街巷弄道号室幢栋楼
 
 def _from_roads(text: str) -> Iterator[Span]:
     for pattern in (_ROAD_WITH_NUMBER, _HOME_WITH_NUMBER):
-        for match in pattern.finditer(text):
+        for match in windows.found(text, pattern, windows.around(text, _NUMBERED_HINT, 14, 40)):
             start = match.start(1)
             cut = _LEFT_STOP.match(match[1])
             if cut:
                 start += cut.end()
             if match.end(1) - start >= 2:
                 yield _span(start, match.end(), "ADDRESS", 0.85)
-    yield from _simple(text, _HOUSES, "ADDRESS", 0.7)
-    yield from _simple(text, _RURAL, "REGION", 0.7)
-    yield from _trimmed(text, _ROAD_CUED)
-    yield from _trimmed(text, _CROSSING)
+    if any(c in text for c in "室弄幢栋楼元"):
+        yield from _simple(text, _HOUSES, "ADDRESS", 0.7)
+    for match in windows.found(text, _RURAL, windows.around(text, _RURAL_HINT, 8, 8)):
+        yield _span(*match.span(1), "REGION", 0.7)
+    yield from _trimmed(text, _ROAD_CUED, _ROAD_HINT)
+    yield from _trimmed(text, _CROSSING, _ROAD_HINT)
     yield from _simple(text, _LINE, "ADDRESS", 0.7)
-    yield from _trimmed(text, _STATION)
+    yield from _trimmed(text, _STATION, _STATION_HINT)
 
 
-def _trimmed(text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
-    for match in pattern.finditer(text):
+# What the patterns above cannot do without.
+_NUMBERED_HINT = re.compile(rf"(?:大道|公路|[路街巷道村苑园厦邸庭馆城院舍楼墅寓]|胡同|小区) ?第?{_NUMBER}")
+_RURAL_HINT = re.compile("[镇乡村屯庄]|社区|街道|公社|农场")
+_ROAD_HINT = re.compile("大道|[路街速桥架]|隧道|立交")
+_STATION_HINT = re.compile("[站场馆园村街区寺桥]|码头|外滩|陆家嘴|徐家汇|五角场")
+
+
+def _trimmed(text: str, pattern: re.Pattern[str], hint: re.Pattern[str]) -> Iterator[Span]:
+    for match in windows.found(text, pattern, windows.around(text, hint, 10, 12)):
         start, end = match.span(1)
         cut = _LEFT_STOP.match(match[1])
         if cut:

@@ -8,9 +8,11 @@ Bare years, durations (病程3年), recurring schedules (每周一), relative da
 # patterns and word lists are read, searched and compared as one line each
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from deid.detect import windows
+from deid.detect.lexicon import listed
 from deid.detect.span import Span
 
 NAME = "dates"
@@ -30,10 +32,11 @@ _CAPITAL = "零壹贰叁肆伍陆柒捌玖拾"
 _FESTIVAL = (
     r"(?:大年(?:三十|初[一二三四五六七八九十]|夜)|年三十|年初[一二三四五六七八九十]|除夕夜?|春节|元宵节?|清明节?|端午节?|七夕节?|中元节|中秋节?|重阳节?|"
     r"国庆节?|元旦|劳动节|五一(?:节|长假|假期|期间|小长假|当天)|十一(?:长假|假期|期间|黄金周)|妇女节|儿童节|建军节|教师节|圣诞节?|平安夜|情人节|母亲节|父亲节|感恩节|"
-    r"冬至|夏至|立春|立夏|立秋|立冬|小年夜?|腊八节?|双十一|双11|光棍节|护士节|愚人节|万圣节)"
+    r"七月半|八月半|惊蛰|谷雨|芒种|处暑|白露|霜降|春分|秋分|寒露|大暑|小暑|大寒|小寒|冬至|夏至|立春|立夏|立秋|立冬|小年夜?|腊八节?|双十一|双11|光棍节|护士节|愚人节|万圣节)"
 )
 _PERIOD = r"(?:上旬|中旬|下旬|初|底|末|中|份)"
 _TODAY = r"(?:今|去|前|本|当|同|次|明|翌|昨|大前)年"
+_FESTIVE = "惊谷芒处白霜秋寒大七八节春元清端中重国除年圣平情十五冬夏立小双腊"
 _WEEKDAY = r"(?:星期|礼拜|周)(?:[一二三四五六日天末]|[1-6](?![0-9]))"
 _EN_MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
 _EN_DAY = r"(?:3[01]|[12][0-9]|0?[1-9])(?:st|nd|rd|th)?"
@@ -97,6 +100,8 @@ def _short_year(text: str, match: re.Match[str]) -> bool:
 
 def _weekday(text: str, match: re.Match[str]) -> bool:
     before, after = text[max(0, match.start() - 4) : match.start()], text[match.end() : match.end() + 4]
+    if match[0][0] in "上下本这" and not before.endswith(("每", "隔")):
+        return True
     if re.search(r"(?:每|隔|逢|[0-9一二两三四五六七八九十几半数多]|[每第]\s)$", before) and match[0][0] == "周":
         return False
     if _RECURRING_BEFORE.search(before) or re.match(r"(?:次|[0-9]|疗程|岁|个|围|至(?:周|星期)|到周|-|[~、,]周)", after):
@@ -195,6 +200,45 @@ _FORMS = (
         "/",
         0.7,
     ),
+    _form(
+        rf"^ ?({_MONTH}[-/]{_DAY})(?= {{1,3}}[\u4e00-\u9fff0-9A-Za-z])(?! ?[0-9.]+ ?(?:mm|cm|mg|ml))",
+        "-/.",
+        0.7,
+        None,
+        re.MULTILINE,
+    ),
+    _form(
+        rf"{_LEFT}({_MONTH}\.{_DAY})(?=手术|入院|出院|就诊|来诊|教师节|妇女节|复查|化疗|放疗|住院|急诊|事故|受伤|摔|车祸|聚餐|开始|转院|转入|确诊|晚|早上|上午|下午|凌晨)",
+        "-/.",
+        0.7,
+    ),
+    _form(rf"{_LEFT}{_MONTH}/{_DAY} ?[-~至到] ?{_MONTH}/{_DAY}{_RIGHT}(?![-/.]?[0-9])", "-/.", 0.75),
+    _form(
+        rf"{_LEFT}({_MONTH}/(?:1[3-9]|2[0-9]|3[01])){_RIGHT}(?![-/.]?[0-9]|[%分]| ?(?:mmHg|mg|ml|cm|mm|points|correct|weeks|months|patients))",
+        "-/.",
+        0.65,
+        lambda t, m: (
+            _in_clinical_ratio(t, m) and re.search("[分评力压]$", t[max(0, m.start() - 2) : m.start()]) is None
+        ),
+    ),
+    _form(
+        r"(?<![0-9.月/第-])((?:[12]?[0-9]|3[01])号)(?=做|调至|调到|去|来的|来看|到院|挂的|约的|拿|就开始|那天|当天|生的|回来|的预约|的号)",
+        "日号",
+        0.6,
+    ),
+    _form(rf"{_LEFT}{_MONTH} ?月 ?{_DAY} ?[日号]? ?[-~至到、] ?{_DAY} ?[日号]", "月", 0.9),
+    _form(rf"廿[一二三四五六七八九]?年(?:{_CN_MONTH})(?:{_CN_DAY}[日号]?)?", "年", 0.9),
+    _form(
+        r"(?<![个十第])(?:十[一二]?|[一二三四五六七八九])月(?:底|初(?![一二三四五六七八九十])|末|[上中下]旬|中(?=[,。;旬]))",
+        "月",
+        0.7,
+        _not_recurring,
+    ),
+    _form(r"(?:上|本|下|这|当)个?月(?:初|底|末|[上中下]旬)", "月", 0.7),
+    _form(rf"{_LEFT}(?:1[5-9]|2[0-9])([-/.]){_MONTH}\1{_DAY}(?![0-9./-])(?! ?(?:mm|cm|mg|ml))", "-/.", 0.8, None),
+    _form(rf"{_LEFT}({_MONTH}\.{_DAY})(?=[前后](?:抽|来|复|到|完|办|入|去|交|空))", "-/.", 0.6),
+    _form(r"(?<![0-9])(?:19|20)[0-9]{2}-?W[0-5][0-9](?![0-9])", "W", 0.8),
+    _form(r"(?:(?:19|20)[0-9]{2}年)?第?[一二三四]季度(?:[初末底]|中)", "度", 0.7),
     # Chinese numerals and the lunar calendar
     _form(rf"{_CN_YEAR}(?:{_CN_MONTH})(?:{_CN_DAY}[日号]?)?", "年", 0.95),
     _form(
@@ -220,12 +264,21 @@ _FORMS = (
     # Festivals and weekdays
     _form(
         rf"(?:(?:{_YEAR}|[0-9]{{2}}|[零〇一二三四五六七八九]{{2,4}})年|{_TODAY})?的?{_FESTIVAL}(?:当天|当日|当晚|前夕|前一天|前[一二两三]天|后第?[一二两三]天|第[一二三四五六七]天|期间|假期|长假|前后|那天)?",
-        "节春元清端中重国除年圣平情十五冬夏立小双腊",
+        _FESTIVE,
         0.8,
         lambda t, m: _not_recurring(t, m) and _festival(t, m),
     ),
     _form(rf"(?:上上?个?|下下?个?|本|这个?)?{_WEEKDAY}", "周期拜", 0.7, _weekday),
     # English
+    _form(r"\bQ[1-4] (?:19|20)[0-9]{2}\b", "Q", 0.7),
+    _form(r"(?<=, )[0-3]?[0-9]\.[01]?[0-9]\.[0-9]{2}(?=$|[\s.,;)])", "-/.", 0.7, None, re.MULTILINE),
+    _form(
+        rf"\b(?:d/c|out|admit|surgery|surgery was on|OR|op)[ :]{{1,2}}({_MONTH}/{_DAY}){_RIGHT}(?![-/.]?[0-9])",
+        "-/",
+        0.7,
+        None,
+        re.IGNORECASE,
+    ),
     _form(
         rf"\b{_EN_MONTH}\.?,? {_EN_DAY}\b(?:,? (?:of )?(?:'[0-9]{{2}}|{_YEAR}))?(?![0-9%/]| ?(?:mg|ml|mm|weeks|days))",
         "JFMASOND",
@@ -238,10 +291,10 @@ _FORMS = (
     ),
     _form(rf"\b{_EN_MONTH}\.?,? (?:of )?(?:{_YEAR}|'[0-9]{{2}})\b", "JFMASOND", 0.95),
     _form(
-        rf"\b(?:early|mid|late|in|since|until|by|last|this|next|of|from|to|between|through|during|early-|mid-|late-)[ -]?({_EN_MONTH})\b(?! (?:be|have|not|also|need|I)\b)",
+        rf"\b(?:(?=(?:early|mid|late)[ -])|in|since|until|by|last|this|next|of|from|to|between|through|during|early-|mid-|late-)?[ -]?((?:(?:early|mid|late)[ -])?{_EN_MONTH})\b(?! (?:be|have|not|also|need|I)\b)",
         "JFMASOND",
         0.8,
-        lambda _t, m: m[1][0].isupper() and len(m[1]) > 2,
+        lambda _t, m: any(c.isupper() for c in m[1]) and len(m[1]) > 2,
     ),
     _form(r"\b(?:January|February|April|June|July|August|September|October|November|December)\b", "JFASOND", 0.7),
     _form(
@@ -258,7 +311,7 @@ _FORMS = (
     _form(rf"{_LEFT}(?:{_MONTH}[-/.]{_DAY}|{_DAY}[-/.]{_MONTH})[-/.]{_YEAR}{_RIGHT}", "-/.", 0.9),
     _form(rf"{_LEFT}(?:0?[1-9]|1[0-2])/(?:19|20)[0-9]{{2}}{_RIGHT}", "/", 0.85),
     _form(
-        rf"\b{_EN_WEEKDAY}\b(?!s)",
+        rf"\b(?:(?:[Ll]ast|[Tt]his|[Nn]ext) )?{_EN_WEEKDAY}\b(?!s)",
         "MTWFS",
         0.7,
         lambda t, m: (
@@ -270,7 +323,28 @@ _FORMS = (
             is None
         ),
     ),
-    _form(rf"\b{_EN_WEEKDAY_SHORT}\.?,? (?=(?:{_EN_MONTH}|[0-9]{{1,2}}[/-]))", "MTWFS", 0.6),
+    _form(
+        rf"\b(?:on|until|til|till|by|avail|available|next|last|this|since|from|due|appt|for) {_EN_WEEKDAY_SHORT}\b\.?(?! ?(?:[A-Z][a-z]|[0-9]))",
+        "MTWFS",
+        0.6,
+    ),
+    _form(
+        rf"(?i:\b{_EN_MONTH}) (?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|twenty-[a-z]+|thirtieth|thirty-first)\b(?:,? (?:nineteen|twenty|(?:19|20)[0-9]{{2}})[a-z -]{{0,16}})?",
+        "hvnletcrydf",
+        0.8,
+    ),
+    _form(r"\b[0O]?[0-9OlI]/[0-3Ol]?[0-9OlI]/(?:19|20)[0-9OlI]{2}\b", "-/.", 0.7),
+    _form(
+        r"\b(?:is|due|appt|til|until|on|for|by) (the (?:3[01]|[12]?[0-9])(?:st|nd|rd|th))(?=[.,;!?)]|$)",
+        "t",
+        0.6,
+    ),
+    _form(
+        rf"\b(?:onset|exposure|visitor|seen|rash|fever|visit|since|dated?)[ :]{{1,2}}({_MONTH}/{_DAY}){_RIGHT}(?![-/.]?[0-9])",
+        "-/",
+        0.7,
+    ),
+    _form(rf"\b{_EN_WEEKDAY_SHORT}\.?,? (?=(?:{_EN_MONTH}|[0-9]{{1,2}}(?:[/-]| {_EN_MONTH})))", "MTWFS", 0.6),
     _form(rf"\b(?:(?:last|this|next) )?{_EN_HOLIDAY}\b(?: {_YEAR})?(?! tree)", "CTEGBHMILVNFRDPSJ4", 0.7),
     _form(
         r"\b(?:on|by|until|since|from|through) (the (?:3[01]|[12]?[0-9])(?:st|nd|rd|th))\b(?! (?:percentile|rib|metatarsal|metacarpal|finger|toe|week|day|nerve|cranial|floor|intercostal|ventricle))",
@@ -278,6 +352,36 @@ _FORMS = (
         0.7,
     ),
 )
+
+
+def _by(hint: str, before: int, after: int) -> Callable[[str], list[tuple[int, int]]]:
+    anchor = re.compile(hint)
+    return lambda text: list(windows.around(text, anchor, before, after))
+
+
+# Trigger -> the stretches in which its forms can stand.
+_WHERE = {
+    "-/.": _by(r"[0-9] ?[-/.] ?[0-9]", 14, 18),
+    "-/. ": _by(r"[0-9] ?[-/. ] ?[0-9]", 14, 18),
+    "-/": _by(r"[0-9][-/][0-9]", 24, 12),
+    "/": _by(r"[0-9]/[0-9]", 6, 14),
+    "12": _by("(?:1[89]|20)[0-9]{2}(?=[01])", 4, 24),
+    "年": _by("年", 10, 14),
+    "月": _by("月", 14, 10),
+    "日号": _by("[日号]", 12, 12),
+    _FESTIVE: _by(
+        "[节夕春明五秋阳庆旦宵一诞夜至立年八11十](?:(?<=节)|(?<=除夕|春节|清明|端午|七夕|中秋|重阳|国庆|元旦|元宵|五一|十一|圣诞|安夜|冬至|夏至|小年|腊八|大年|年三|年初)|(?<=双11)|(?<=立)[春夏秋冬])|[半蛰雨种暑露降分寒](?<=月半|惊蛰|谷雨|芒种|处暑|白露|霜降|春分|秋分|寒露|大暑|小暑|大寒|小寒)",
+        12,
+        14,
+    ),
+    "周期拜": _by("[周期拜](?:(?<=周)|(?<=星期|礼拜))", 4, 8),
+    **dict.fromkeys(("JFMASOND", "JFASOND", "MTWFS", "CTEGBHMILVNFRDPSJ4", "t"), windows.latin),
+}
+
+
+_BY_TRIGGER = {
+    trigger: tuple(form for form in _FORMS if form.trigger == trigger) for trigger in {f.trigger: 0 for f in _FORMS}
+}
 
 
 def _festival(text: str, match: re.Match[str]) -> bool:
@@ -298,6 +402,7 @@ def _festival(text: str, match: re.Match[str]) -> bool:
         "立秋",
         "立冬",
         "圣诞",
+        *listed("惊蛰 谷雨 芒种 处暑 白露 霜降 春分 秋分 寒露 大暑 小暑 大寒 小寒"),
     ):
         return (
             re.match(r"(?:[,。;前后当时那夜晚上节期回到来在就的、) ]|$)", text[match.end() : match.end() + 1])
@@ -309,10 +414,18 @@ def _festival(text: str, match: re.Match[str]) -> bool:
 def find(text: str) -> Iterator[Span]:
     """Yield dates finer than a year."""
     present = set(text)
-    for form in _FORMS:
-        if present.isdisjoint(form.trigger):
+    for trigger, forms in _BY_TRIGGER.items():
+        if present.isdisjoint(trigger):
             continue
-        for match in form.pattern.finditer(text):
+        where = _WHERE.get(trigger)
+        stretches = where(text) if where else [(0, len(text))]
+        if stretches:
+            yield from _of_forms(text, forms, stretches)
+
+
+def _of_forms(text: str, forms: Sequence[_Form], stretches: Sequence[tuple[int, int]]) -> Iterator[Span]:
+    for form in forms:
+        for match in windows.found(text, form.pattern, stretches):
             if form.check is None or form.check(text, match):
                 group = (
                     match.lastindex

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deid.detect import addresses, ages, cues, dates, organisations, patterns, propagation
-from deid.detect.folding import fold
+from deid.detect import addresses, ages, cues, dates, organisations, patterns, propagation, tagger
+from deid.detect.folding import Folded, fold
 from deid.detect.span import LAYER_ORDER, Span, resolve
 from policies.errors import Misuse
 
@@ -41,7 +41,7 @@ class Detector:
         [(2, 5, 'NAME'), (8, 19, 'PHONE')]
         """
         folded = fold(text)
-        return tuple(folded.back(span) for span in resolve(raw_spans(folded.text, self.layers, known), folded.text))
+        return self._done(folded, found_in([folded.text], self.layers)[0], known)
 
     def find_all(self, texts: Sequence[str], known: Sequence[Known] = ()) -> list[tuple[Span, ...]]:
         """Return ``find`` of every text, faster: a text that comes again is not searched again.
@@ -55,11 +55,15 @@ class Detector:
         """
         if known and len(known) != len(texts):
             raise Misuse("known identifiers must be given for every text or for none")
-        seen: dict[tuple[str, Known], tuple[Span, ...]] = {}
-        for key in zip(texts, known or [()] * len(texts), strict=True):
-            if key not in seen:
-                seen[key] = self.find(*key)
-        return [seen[key] for key in zip(texts, known or [()] * len(texts), strict=True)]
+        folded = {text: fold(text) for text in dict.fromkeys(texts)}
+        found = dict(zip(folded, found_in([one.text for one in folded.values()], self.layers), strict=True))
+        keys = list(zip(texts, known or [()] * len(texts), strict=True))
+        seen = {key: self._done(folded[key[0]], found[key[0]], key[1]) for key in dict.fromkeys(keys)}
+        return [seen[key] for key in keys]
+
+    def _done(self, folded: Folded, found: Sequence[Span], known: Known) -> tuple[Span, ...]:
+        spans = propagated(folded.text, found, self.layers, known)
+        return tuple(folded.back(span) for span in resolve(spans, folded.text))
 
 
 def detector(layers: frozenset[str] = ALL_LAYERS) -> Detector:
@@ -76,7 +80,19 @@ def detector(layers: frozenset[str] = ALL_LAYERS) -> Detector:
 
 def raw_spans(folded: str, layers: frozenset[str], known: Known) -> list[Span]:
     """Return what the layers find in a folded text, overlaps and all."""
-    found = [span for name, find in LAYERS.items() if name in layers for span in find(folded)]
-    if propagation.NAME in layers:
-        found += propagation.find(folded, found, known)
+    return propagated(folded, found_in([folded], layers)[0], layers, known)
+
+
+def found_in(texts: Sequence[str], layers: frozenset[str]) -> list[list[Span]]:
+    """Return what the rules and then the tagger find in each folded text; the tagger passes over what rules settled."""
+    found = [[span for name, find in LAYERS.items() if name in layers for span in find(text)] for text in texts]
+    if tagger.NAME in layers:
+        tagged = tagger.find_all(texts, found)
+        return [[*spans, *more] for spans, more in zip(found, tagged, strict=True)]
     return found
+
+
+def propagated(folded: str, found: Sequence[Span], layers: frozenset[str], known: Known) -> list[Span]:
+    """Return these spans and, where that layer is on, every place where they or the known identifiers stand again."""
+    again = propagation.find(folded, found, known) if propagation.NAME in layers else ()
+    return [*found, *again]

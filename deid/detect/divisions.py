@@ -15,8 +15,12 @@ from pathlib import Path
 from deid.detect.lexicon import listed
 
 _TABLE = Path(__file__).with_name("divisions.json")
+_PEOPLES = (
+    "蒙古族|回族|藏族|维吾尔族|维吾尔|苗族|彝族|壮族|布依族|朝鲜族|朝鲜|满族|侗族|瑶族|白族|土家族|哈尼族|哈萨克族|哈萨克|傣族|黎族|傈僳族|佤族|畲族|拉祜族|水族|东乡族|纳西族|景颇族|柯尔克孜|土族|达斡尔族|"
+    "仫佬族|羌族|布朗族|撒拉族|毛南族|仡佬族|锡伯族|锡伯|阿昌族|普米族|塔吉克|怒族|鄂温克族|德昂族|保安族|裕固族|京族|独龙族|鄂伦春|各族|蒙古|鄂温克"
+)
 _SUFFIX = re.compile(
-    r"(?:(?:[\u4e00-\u9fff]{1,3}族)+自治[区州县旗]|自治[区州县旗]|特别行政区|地区|新区|林区|矿区|[省市区县盟旗镇乡]|街道)$"
+    rf"(?:(?:{_PEOPLES})+自治[区州县旗]|自治[区州县旗]|特别行政区|地区|新区|林区|矿区|[省市区县盟旗镇乡]|街道)$"
 )
 # Short forms that are ordinary words: they count as places only beside another place or a cue.
 _ORDINARY = listed(
@@ -98,11 +102,19 @@ def _heads() -> dict[str, tuple[tuple[str, str, bool], ...]]:
     return {head: tuple(found) for head, found in heads.items()}
 
 
+@cache
+def _beginnings() -> re.Pattern[str]:
+    """Return a cheap pattern that every place name of the table begins with: two characters, each from its set."""
+    first, second = ("".join(sorted({head[n] for head in _heads() if len(head) == 2})) for n in (0, 1))
+    return re.compile(f"[{first}](?=[{second}])")
+
+
 def places(text: str) -> Iterator[Place]:
     """Yield the place names of the table in a text, longest first at each position, without overlaps."""
     heads, at = _heads(), 0
     get = heads.get
-    for i in range(len(text) - 1):
+    for match in _beginnings().finditer(text):
+        i = match.start()
         if i < at:
             continue
         found = get(text[i : i + 2])

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from deid.detect.cue_words import ALSO_GIVEN, FIELD_WORD, KIN, PARTICLES, ROLE, TITLE, WORDLIKE
+from deid.detect.grams import pairs
 from deid.detect.lexicon import alternatives
 from deid.detect.surnames import COMPOUND, STRONG, SURNAMES
 from deid.detect.words import NOT_GIVEN, NOT_NAMES
@@ -27,6 +28,10 @@ _FRAME = re.compile(
     rf"{alternatives(f'{ROLE}|{KIN}|{_BEFORE}')}(?=(?:[{''.join(sorted(SURNAMES))}]|{alternatives('|'.join(COMPOUND))})"
     rf"[{_HAN}]{{1,2}}(?:{_RIGHT.pattern}))"
 )
+# Without any surname that a list has: only where each seam of the two or three characters is rare in ordinary text.
+_LOOSE = re.compile(
+    rf"{alternatives(KIN)}([{_HAN}]{{2,3}}?){alternatives('代述|代诉|反映|陪同|签字|签名|陪护|代签|告知|护送|转述|代办')}"
+)
 _KIN_AFTER_GRANDSON = ("长孙女", "长孙媳")
 
 
@@ -40,6 +45,10 @@ def find(text: str) -> Iterator[tuple[int, int]]:
         end = _end(text, match.end())
         if end:
             yield match.end(), end
+    for match in _LOOSE.finditer(text):
+        start, end = match.span(1)
+        if FIELD_WORD.match(match[1]) is None and not any(text[n : n + 2] in pairs() for n in range(start - 1, end)):
+            yield start, end
 
 
 def _end(text: str, at: int) -> int:

@@ -7,12 +7,14 @@
 import re
 from collections.abc import Iterator
 
+from deid.detect import windows
+from deid.detect.lexicon import alternatives
 from deid.detect.span import Span
 
 # What may stand between a cue and its value.
 _LINK = r"(?:号码|号|码|编号|No\.?|NO\.?|#)?(?:\([^()\n]{1,8}\))? ?(?:[:=]|为|是|尾号|后四位|#)?[ :为是]{0,3}"
 # A value: letters and digits with at least one digit, perhaps in groups.
-_VALUE = r"((?:[A-Za-z]{0,8}[-_/.#]?){0,2}[0-9*][A-Za-z0-9*_/.-]*(?: [0-9*]{2,}(?![0-9]*[:.年月/-]))*[A-Za-z0-9*]|[A-Za-z]?[0-9*])"
+_VALUE = r"((?:[A-Z]{1,3} [0-9]{6,}(?![0-9A-Za-z]))|(?:[0-9](?: {1,2}[0-9](?![0-9])){4,19})|(?:[A-Za-z]{0,8}[-_/.#]?){0,2}[0-9*][A-Za-z0-9*_/.~-]*[A-Za-z0-9*](?: [0-9*]{1,}(?![0-9]*(?:[:.年月/-]| ?[岁次床天])|[A-Za-z%]))*|[A-Za-z]?[0-9*])"
 _SPOKEN = r"([零〇一幺二两三四五六七八九](?:[ ,、-]?[零〇一幺二两三四五六七八九]){2,20})"
 
 _CUES = {
@@ -38,7 +40,7 @@ _CUES = {
         "来电|拨打|致电|回电|电联|号码|联系手机|本人手机|家属手机|家属电话"
     ),
     "ACCOUNT": (
-        "QQ|qq|QQ群|扣扣|工|员工|职工|胸牌|执业证|执业证书|执业医师证|医师执业证书|护士执业证书|医师资格证|资格证|执业|学|学籍|警|准考证|会员|用户|"
+        "QQ|qq|QQ群|扣扣|工牌|工卡|胸卡|工|员工|职工|胸牌|执业证|执业证书|执业医师证|医师执业证书|护士执业证书|医师资格证|资格证|执业|学|学籍|警|准考证|会员|用户|"
         "钉钉|支付宝|医师代码|医生代码|职业资格|工作证"
     ),
     "DEVICE": "序列|设备|设备序列|机身|出厂|产品序列|IMEI|SN|S/N|机器|主机|仪器|资产|器械编",
@@ -51,8 +53,8 @@ _DIRECT = {
     "PASSPORT": _CUES["PASSPORT"],
     "INSURANCE": "医保|医保卡|社保卡|社保|新农合|农合|参合|保单|医疗证|医保电子凭证",
     "BANK": "银行卡|卡|工资卡|借记卡|信用卡|账户|存折",
-    "ACCOUNT": "QQ|qq|扣扣|工作证|执业证|支付宝|钉钉|微信",
-    "MRN": "ID|PID|条码|病历|病案|病理|DR|就诊卡|诊疗卡|登记",
+    "ACCOUNT": "QQ|qq|扣扣|工牌|工卡|胸卡|工号|警号|工作证|执业证|支付宝|钉钉|微信",
+    "MRN": "ID|PID|条码|条形码|片号|影像号|编号|证号|血袋号|血袋|病历|病案|病理|DR|就诊卡|诊疗卡|登记",
     "DEVICE": "IMEI|SN|S/N|序列号|UDI",
 }
 
@@ -77,27 +79,32 @@ _RULES = tuple(
 )
 _HANDLE = re.compile(
     r"(?:微信号?|微信ID|weixin|[Ww]e[Cc]hat(?: ID)?|WX|wx|VX|vx|V信|v信|用户名|登录名|登录账号|账号|用户ID|昵称|抖音号?|微博|小红书号?|邮箱名|"
-    r"[Uu]ser ?name|[Uu]ser ?ID|[Ll]ogin|[Ss]kype|LINE ID)(?:号|ID|账号)?(?: ?(?:是|为|[:=@]))?[ :@]{0,2}([A-Za-z][A-Za-z0-9_.-]{3,30}[A-Za-z0-9_])",
+    r"[Uu]ser ?name|[Uu]ser ?ID|[Ll]ogin|[Ss]kype|[Ii]nstagram(?: handle)?|[Hh]andle|[Tt]witter|[Ss]napchat|[Vv]enmo|[Ff]acebook|LINE ID)(?:号|ID|账号)?(?: ?(?:是|为|[:=@]))?[ :@]{0,2}([A-Za-z][A-Za-z0-9_.-]{3,30}[A-Za-z0-9_])",
     re.ASCII,
 )
-_ENGLISH_LINK = r"(?: ?(?:no\.?|number|num|nbr|id|#|code))*(?: (?:is|was|of))? ?[:#=]? ?#? ?"
+_AT = re.compile(r"(?<![A-Za-z0-9._%+#&-])@[A-Za-z][A-Za-z0-9_.]{2,30}(?<![.])(?![A-Za-z0-9]*\.[a-z])")
+_ANY_HANDLE = re.compile(
+    r"(?:账号|帐号|用户名|网名|抖音号?|小红书号?|微博)(?:[:是为@] ?| )?([\u4e00-\u9fffA-Za-z0-9_]{3,20})(?=[\s,。;:、()]|$)"
+)
+_ENGLISH_LINK = r"\.?(?: ?(?:no\.?|number|num|nbr|id|#|code))*(?: (?:is|was|of))? ?[:#=]? ?#? ?"
 _ENGLISH = {
-    "MRN": r"mrn|mr|mc|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|report|study|subject|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration",
-    "INSURANCE": r"policy|member|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer",
+    "MRN": r"mrn|mr|mc|patient|bag|tray|medical record|med(?:ical)? rec|patient id|pt id|pid|chart|accession|acc|specimen|sample|case|visit|encounter|order|requisition|report|study|subject|subj|chart no|urn|incident report|kit|screening|randomi[sz]ation|hospital|unit|record|file|nhs|nhi|chi|csn|fin|episode|claim|receipt|invoice|certificate|reference|ref|confirmation|ticket|incident|docket|prescription|rx|barcode|slide|block|film|hospital number|registration",
+    "INSURANCE": r"policy|member|policy|medicare|kit|plate|tag|reg\b|subscriber|medicare|medicaid|insurance|group|beneficiary|plan|health plan|hicn|mbi|payer",
     "ID_CARD": r"ssn|social security|driver'?s? licen[cs]e|dl|national id|nric|hkid|id card|identity card|sin|nino|national insurance|seaman'?s book|military id",
     "PASSPORT": r"passport|travel document",
-    "BANK": r"account|acct|a/c|iban|routing|card|credit card|debit card|bank account|card ending(?: in)?|ending in",
-    "ACCOUNT": r"npi|dea|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin",
+    "BANK": r"sort code|account|acct|a/c|iban|routing|card|credit card|debit card|bank account|card ending(?: in)?|ending in",
+    "ACCOUNT": r"npi|dea|epic|cerner|interpreter|licen[cs]e|lic|badge|employee|staff|student|user|login|username|provider|license plate id|gmc|nmc|upin",
     "DEVICE": r"serial|s/n|sn|device|imei|udi|model serial|meid",
-    "PHONE": r"phone|tel|telephone|cell|mobile|fax|pager|beeper|ext|extension|call|callback|contact|home|work|office|ph|text|whatsapp|x",
-    "PLATE": r"license plate|licence plate|plate|tag|vehicle registration|vin",
+    "PHONE": r"phone|tel|telephone|cell|mobile|fax|pager|pgr|pg|beeper|ext|extension|call|callback|contact|home|work|office|ph|text|whatsapp|x",
+    "PLATE": r"license plate|licence plate|plate|tag|reg|car reg|vehicle registration|vin",
 }
 _ENGLISH_RULES = tuple(
     (label, re.compile(rf"\b(?:{_any(words)}){_ENGLISH_LINK}{_VALUE}", re.ASCII | re.IGNORECASE))
     for label, words in _ENGLISH.items()
 )
 _STRONG_ENGLISH = re.compile(
-    r"no\b|number|num\b|nbr|id\b|[#:=]|ending|mrn|ssn|npi|dea\b|imei|ext|pager|passport|plate", re.IGNORECASE
+    r"no\b|number|num\b|nbr|id\b|[#:=]|ending|mrn|ssn|npi|dea\b|imei|ext|pager|pgr|lic|badge|interpreter|member|passport|plate",
+    re.IGNORECASE,
 )
 _TAIL = re.compile(
     r"(?:尾号|末四位|后四位|后4位|last (?:four|4)(?: digits)?(?: of [A-Za-z ]{2,20})?|ending in)(?: ?(?:是|为|:|of|are|is))? ?([0-9Xx]{3,6})(?![0-9])",
@@ -114,22 +121,68 @@ _POSTAL_LOT = re.compile(r"(?:批|国药准字|生产批|批准文)$")
 
 def find(text: str, source: str) -> Iterator[Span]:
     """Yield the values that follow a cue, on folded text."""
-    for label, rule in _RULES:
-        for match in rule.finditer(text):
-            if _plausible(text, match, label):
-                yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.96, source)
-    for label, rule in _ENGLISH_RULES:
-        for match in rule.finditer(text):
-            if _plausible_english(text, match, label):
-                yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.9, source)
-    for match in _HANDLE.finditer(text):
+    stretches = list(windows.merged(text, sorted([*_cued(text, _LINKED, 28), *_spoken_cued(text)])))
+    if stretches:
+        for label, rule in _RULES:
+            for match in windows.found(text, rule, stretches):
+                if _plausible(text, match, label):
+                    yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.96, source)
+    stretches = []
+    if _LETTERS.search(text):
+        stretches = list(windows.merged(text, _cued(text, _LINKED_ENGLISH, 44)))
+    if stretches:
+        for label, rule in _ENGLISH_RULES:
+            for match in windows.found(text, rule, stretches):
+                if _plausible_english(text, match, label):
+                    yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.9, source)
+    for match in _HANDLE.finditer(text) if _HANDLE_HINT.search(text) else ():
         yield Span(match.start(1), match.end(1), "ACCOUNT", 0.8, source)
-    for match in _TAIL.finditer(text):
+    for match in _AT.finditer(text) if "@" in text else ():
+        yield Span(*match.span(), "ACCOUNT", 0.7, source)
+    for match in _ANY_HANDLE.finditer(text):
+        if any(c.isalnum() for c in match[1]) and (any(c.isdigit() or c == "_" for c in match[1]) or ":" in match[0]):
+            yield Span(*match.span(1), "ACCOUNT", 0.6, source)
+    for match in _TAIL.finditer(text) if _TAIL_HINT.search(text) else ():
         before = text[max(0, match.start() - 12) : match.start()]
         label = "BANK" if "卡" in before or "card" in before else "ID_CARD" if "证" in before else "PHONE"
         yield Span(match.start(1), match.end(1), label, 0.8, source)
     for match in _COURT.finditer(text):
         yield Span(match.start(), match.end(), "MRN", 0.9, source)
+
+
+# A value worth a look: three characters or more with a digit, or spoken digits.
+_WORTH = re.compile(
+    r"[0-9A-Za-z*#](?:(?<=[0-9*])|(?=[A-Za-z_/.#-]{0,20}[0-9*]))(?=[0-9A-Za-z*_/.#-]{2}| [0-9*]{2}| {1,2}[0-9] {1,2}[0-9])[0-9A-Za-z*_/.#-]*(?: [0-9*]{2,})?"
+)
+_WORTH_SPOKEN = re.compile("[零〇一幺二两三四五六七八九](?:[ ,、-]?[零〇一幺二两三四五六七八九]){2}")
+_LETTERS = re.compile("[A-Za-z]{2}|[Xx]")
+_HANDLE_HINT = re.compile("[A-Za-z][A-Za-z0-9_.-]{4}")
+_TAIL_HINT = re.compile("[位号45g](?:(?<=四位)|(?<=尾号)|(?<=4位)|(?<= 4)|(?<=in)g)|four|FOUR")
+# A cue and what may link it to a value, up to the value's first digit.
+_LINKED = re.compile(
+    rf"{alternatives('|'.join((*_CUES.values(), *_DIRECT.values())))}"
+    r"(?:[ 号码编代:=为是尾后四位人者A-Za-z_/.#-]|\([^()\n]{1,8}\)){0,26}$"
+)
+_LINKED_ENGLISH = re.compile(
+    rf"\b(?:{'|'.join(_ENGLISH.values())}){_ENGLISH_LINK}(?:[A-Za-z]{{0,8}}[-_/.#]?){{0,2}}$", re.IGNORECASE
+)
+_FIRST_DIGIT = re.compile("[0-9*]")
+
+
+def _cued(text: str, linked: re.Pattern[str], reach: int) -> Iterator[tuple[int, int]]:
+    """Yield the surroundings of values that a cue leads to."""
+    for match in _WORTH.finditer(text):
+        digit = _FIRST_DIGIT.search(text, match.start())
+        cue = linked.search(text, max(0, match.start() - reach), digit.start() if digit else match.end())
+        if cue:
+            yield cue.start(), match.end() + 40
+
+
+def _spoken_cued(text: str) -> Iterator[tuple[int, int]]:
+    for match in _WORTH_SPOKEN.finditer(text):
+        cue = _LINKED.search(text, max(0, match.start() - 28), match.start())
+        if cue:
+            yield cue.start(), match.end() + 40
 
 
 def _plausible(text: str, match: re.Match[str], label: str) -> bool:

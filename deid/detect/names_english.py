@@ -4,7 +4,23 @@
 
 # patterns and word lists are read, searched and compared as one line each
 
+from functools import cache
+from pathlib import Path
+
 from deid.detect.lexicon import listed
+
+_TABLE = Path(__file__).with_name("english_names.txt")
+
+
+@cache
+def many() -> frozenset[str]:
+    """Return many first and last names, lower case, that are no ordinary words. Source: ``english_names.README.md``.
+
+    >>> "imelda" in many(), "patient" in many()
+    (True, False)
+    """
+    return frozenset(_TABLE.read_text("utf-8").split())
+
 
 FIRST = listed(
     """
@@ -87,6 +103,7 @@ _NOT_NAMES = (
     "A An And As At Be But By Did Do For From Had Has Have He Her His How I If In Is It Its May Me My No Not Of Off On Or Our Out She So That The Their Them Then There They This To Up Us Was We Were What When Where Which Who Why Will With You Your Yes Also All Any Are Both Can Could Each Either Few Please Per Some Such Than These Those Through Under Until Upon Very Via While Would "
     "Admission Admit Admitted Discharge Discharged Date Dates Time History Present Illness Past Medical Surgical Family Social Review Systems System Physical Exam Examination Vital Vitals Signs Assessment Plan Impression Diagnosis Diagnoses Medications Medication Allergies Allergy Labs Lab Laboratory Imaging Results Result Hospital Course Condition Disposition Follow Followup Instructions Chief Complaint Subjective Objective Problem List Procedure Procedures Findings Technique Indication Comparison Conclusion Recommendation Recommendations Report Note Notes Summary Progress Consult Consultation Operative Preoperative Postoperative Anesthesia General Local Department Dept Service Unit Room Bed Ward Floor "
     "Patient Patients Pt Name Age Sex Gender Male Female Dob Mrn Address Phone Fax Email Insurance Policy Account Number Id Doctor Dr Physician Provider Nurse Attending Resident Surgeon Primary Care Secondary Emergency Contact Mother Father Wife Husband Son Daughter Sister Brother Spouse Parent Parents Mom Dad Child Baby Signed Dictated Transcribed Electronically Reviewed Reported By Cc Re Dear Sincerely Regards Thank Thanks Hello Hi Md Rn Np Pa Do Phd Ma Lpn "
+    "Iiia Iiib Iiic Iia Iib Iic Npi Dea Dtr Implants Ice Mitts Rash Officer Mr Mrs Ms Miss Mx Prof Det Sgt Lt Col Capt Officer Read Signed Employer Group Survivor Advocate Caller Reporter Site Event Baby Transfer Tech Exam Section Partner Subscriber Questions Service Paid Recall Port Device Lot Serial Model Batch Pain Burn Sling Swab Stitch Sutures Drain Drains Catheter Tube Wound Dressing Gauze Fluid Fluids Intake Output Urine Stool Labs Swelling Redness Bruising Numbness Tingling Cramps Itching Hives Sleep Appetite Energy Mood Affect Speech Thought Insight Judgment Memory Attention Gait Station Tone Power Reflexes Sensation Vision Hearing Taste Smell Vaccines Vaccine Immunizations Growth Development Diet Feeding Formula Breastfeeding Milestones "
     "Left Right Bilateral Upper Lower Anterior Posterior Lateral Medial Proximal Distal Head Neck Chest Abdomen Pelvis Back Heart Lungs Lung Liver Kidney Renal Cardiac Pulmonary Respiratory Gastrointestinal Genitourinary Neurological Neuro Neurologic Musculoskeletal Skin Eyes Ears Nose Throat Heent Extremities Psych Psychiatric Constitutional Endocrine Hematologic Blood Pressure Pulse Heart Rate Temperature Weight Height Oxygen Saturation Normal Abnormal Negative Positive Acute Chronic Severe Mild Moderate Stable "
     "Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April June July August September October November December Today Yesterday Tomorrow Morning Evening Night "
     "Medicine Surgery Cardiology Neurology Oncology Radiology Pathology Pediatrics Obstetrics Gynecology Psychiatry Dermatology Urology Orthopedics Ophthalmology Gastroenterology Nephrology Pulmonology Rheumatology Hematology Endocrinology Infectious Disease Intensive Icu Er Ed Or Clinic Center Centre Hospital Medical Memorial University Health Healthcare Street Avenue Road Drive Lane Insurance Medicare Medicaid County State City "

@@ -8,10 +8,10 @@ Works on folded text. Numbers that only their cue gives away (住院号, MRN) ar
 # patterns and word lists are read, searched and compared as one line each
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deid.detect import labelled
+from deid.detect import labelled, windows
 from deid.detect.checksums import has_resident_shape, is_credit_code, is_nhs_number, is_resident_id, luhn
 from deid.detect.lexicon import listed
 from deid.detect.span import Span
@@ -64,6 +64,12 @@ def _address_v4(value: str) -> float:
     return 0.9 if all(int(part) < 256 for part in value.split(".")) else 0.0
 
 
+def _iban(value: str) -> float:
+    """An IBAN (ISO 13616): its letters as numbers, moved to the end, leave 1 on division by 97."""
+    plain = value.replace(" ", "")
+    return 0.95 if int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1 else 0.0
+
+
 def _spoken(value: str) -> float:
     return 0.8 if len(re.sub(r"[ ,，、-]", "", value)) >= 7 else 0.0
 
@@ -111,7 +117,7 @@ _SHAPES = (
     _shape("PHONE", r"1(?<![0-9A-Za-z]1)[3-9](?:[ .·/-]?[0-9]){9}(?![0-9A-Za-z])", 0.8),
     _shape(
         "PHONE",
-        r"(?:\(0|0)(?<![0-9A-Za-z(]0)(?<![0-9A-Za-z]\(0)(?:10|2[0-9]|[3-9][0-9]{2})(?:\) ?|[ -]{0,2})[2-9][0-9]{2,3}[ -]?[0-9]{4}(?:[ ,(]{0,2}(?:转|-|ext\.?|分机)[ :]?[0-9]{1,6}\)?)?(?![0-9])",
+        r"(?:\(0(?<![0-9A-Za-z]\(0)|0(?<![0-9A-Za-z(]0))(?:10|2[0-9]|[3-9][0-9]{2})(?:\) ?|[ -]{0,2})[2-9][0-9]{2,3}[ -]?[0-9]{4}(?:[ ,(]{0,2}(?:转|-|ext\.?|分机)[ :]?[0-9]{1,6}\)?)?(?![0-9])",
         0.9,
     ),
     _shape("PHONE", r"[48]00(?<![0-9A-Za-z]..)[ -][0-9]{3,4}[ -][0-9]{3,4}(?![0-9])", 0.7),
@@ -123,8 +129,25 @@ _SHAPES = (
     _shape("PHONE", r"\+[1-9][0-9]{0,2}(?:[ .()/-]{0,2}[0-9]){6,13}(?![0-9])", 0.85),
     _shape(
         "PHONE",
-        r"0(?<![0-9A-Za-z]0)(?:7[0-9]{3} ?[0-9]{3} ?[0-9]{3}|20 [0-9]{4} [0-9]{4}|1[0-9]{3} [0-9]{5,6})(?![0-9])",
+        r"0(?<![0-9A-Za-z]0)(?:7[0-9]{3} ?[0-9]{3} ?[0-9]{3}|20 [0-9]{4} [0-9]{4}|1[0-9]{2,3} ?[0-9]{3} ?[0-9]{3,4}|1[0-9]{3} [0-9]{5,6})(?![0-9])",
         0.8,
+    ),
+    _shape(
+        "PHONE",
+        r"[1lI](?<![0-9A-Za-z].)[3-9][0-9OolI]{9}(?![0-9A-Za-z])",
+        lambda v: 0.7 if sum(c.isdigit() for c in v) >= 8 else 0.0,
+    ),
+    _shape("PHONE", r"[0-9](?<![0-9A-Za-z./-][0-9])-[0-9]{4}(?![0-9A-Za-z-])", 0.5),
+    _shape("PHONE", r"[2-9](?<![0-9A-Za-z.-][0-9])[0-9]{6,7} ?(?:转|分机|ext\.?) ?[0-9]{1,6}(?![0-9])", 0.8),
+    _shape("PHONE", r"(?:\(0[2-8]\) ?|0(?<![0-9A-Za-z]0)[2-8] )[0-9]{4} ?[0-9]{4}(?![0-9])", 0.8),
+    _shape(
+        "BANK", r"[A-Z](?<![A-Za-z0-9].)[A-Z][0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])", _iban
+    ),
+    _shape("PLATE", r"[A-Z](?<![A-Za-z0-9].)[A-Z][0-9]{2} ?[A-Z]{3}(?![A-Za-z0-9])", 0.6),
+    _shape(
+        "INSURANCE",
+        r"[1-9](?<![A-Za-z0-9-].)[A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}(?![A-Za-z0-9])",
+        0.9,
     ),
     _shape("PHONE", r"[2-9](?<![0-9A-Za-z.-][0-9])[0-9]{3}-[0-9]{4}(?![0-9-])", 0.6),
     _shape("MRN", rf"{_D}[0-9]{{2}}[ -]?[0-9]{{3}}[ -]?[0-9]{{4}}(?![0-9])", _nhs),
@@ -142,7 +165,7 @@ _SHAPES = (
     _shape("PLATE", r"[军空海北沈兰济南广成武WJ][A-Z]{1,2}[ ·.-]?[0-9]{5}(?![A-Za-z0-9])", 0.6),
     _shape(
         "EMAIL",
-        r"[A-Za-z0-9](?<![A-Za-z0-9._%+-].)[A-Za-z0-9._%+-]*(?: ?\[at\] ?| ?\(at\) ?| AT | at (?=[a-z0-9-]+ dot )|@)[A-Za-z0-9-]+(?:(?:\.| dot | ?\[dot\] ?)[A-Za-z0-9-]+)*(?:\.| dot | ?\[dot\] ?)[A-Za-z]{2,}",
+        r"[A-Za-z0-9](?<![A-Za-z0-9._%+-].)[A-Za-z0-9._%+#&-]*(?: ?\[at\] ?| ?\(at\) ?| AT | at (?=[a-z0-9-]+ dot )|@)[A-Za-z0-9-]+(?:(?:\.| dot | ?\[dot\] ?)[A-Za-z0-9-]+)*(?:\.| dot | ?\[dot\] ?)[A-Za-z]{2,}",
         0.95,
     ),
     _shape("URL", r"(?:https?|ftp)://[^\s,;'\"<>()\u3000-\u303f\u4e00-\u9fff]+", 0.95, re.IGNORECASE),
@@ -167,6 +190,13 @@ _SHAPES = (
     _shape("BED", r"[加]?[一二三四五六七八九十]{1,3}号?床(?![旁边位上单垫头])", 0.6),
     _shape("BED", r"\b[Bb]ed(?: [Nn]o\.?| #|#)? ?[0-9]{1,3}[A-Za-z]?\b", 0.7),
 )
+_ADDRESSES = tuple(shape for shape in _SHAPES if shape.label in ("EMAIL", "URL"))
+_BEDS = tuple(shape for shape in _SHAPES if shape.label == "BED")
+_NUMBERS = tuple(shape for shape in _SHAPES if shape not in _ADDRESSES and shape not in _BEDS)
+_TOLD = re.compile(
+    r"\b(?:[Pp]hone|[Tt]el(?:ephone)?|[Mm]obile|[Cc]ell|[Ff]ax|[Cc]all(?: me| us)? (?:at|on)|[Mm]essages? to|[Rr]ing(?: me)? on|[Rr]each(?:ed| me| him| her)? (?:at|on)|"
+    r"[Nn]umber is|[Aa]nswering at|[Dd]ial)\b[ :\n]{1,3}(\+?\(?[0-9][0-9 ().-]{5,18}[0-9])(?![0-9])"
+)
 _CHINESE_NUMBER = re.compile(
     r"[零〇一幺二两三四五六七八九洞拐](?<![零〇一幺二两三四五六七八九十百千万第].)(?:[ ,、-]?[零〇一幺二两三四五六七八九洞拐]){6,21}(?![十百千万亿年月])"
 )
@@ -177,6 +207,19 @@ _LONG = re.compile(
 )
 _CODE = re.compile(
     r"[A-Z](?<![A-Za-z0-9.-].)[A-Z]{0,5}[-_]?[0-9]{6,18}(?:[-_][0-9A-Z]{1,8}){0,3}(?![0-9A-Za-z])", re.ASCII
+)
+_SPECIMEN = re.compile(
+    r"[A-Z](?<![A-Za-z0-9.-].)[A-Z]{0,2}[0-9]{2}-[0-9]{3,7}(?![0-9A-Za-z-])|0(?<![0-9A-Za-z./-].)[0-9]{3}-[0-9]{4}(?![0-9-])"
+    r"|(?<=NO\.)[0-9]{5,}|(?<=No\.)[0-9]{5,}|(?<=№)[0-9]{4,}",
+    re.ASCII,
+)
+_SHORT = re.compile(
+    r"[0-9](?<![0-9A-Za-z.,^~+×*<>=-][0-9])(?<![0-9]/[0-9])(?:(?<=0)[0-9]{6}|[0-9]{7})(?![0-9A-Za-z]|[.,][0-9]| ?(?:IU|iu|U/|copies|拷贝|/m|/L|个|元|万|\^|次|ml|cps))",
+    re.ASCII,
+)
+_GROUPED = re.compile(
+    r"[0-9A-Z](?<![0-9A-Za-z./-].)(?:[A-Z]{0,4}[0-9]{0,5})(?:-[0-9]{2,8}){2,4}(?:~[0-9]{1,4})?(?![0-9A-Za-z-])",
+    re.ASCII,
 )
 _DASHED = re.compile(
     r"[A-Z](?<![A-Za-z0-9.-].)[A-Z0-9]{0,6}-?(?:19|20)[0-9]{2}(?:[01][0-9])?-?[0-9]{2,}(?:-[0-9A-Z]{1,8}){0,3}(?![0-9A-Za-z])",
@@ -197,23 +240,68 @@ _ANY_DIGIT = re.compile(r"[0-9]")
 _TRIGGERS = ("@", "www", "://", "床", ":", "号", "信", "QQ", "[at]", " AT ", " dot ", ".")
 
 
+# What no shape but a bed and a network address can do without: six digits close together, groups with dots or colons,
+# the first two characters of a plate.
+_DENSE = re.compile(
+    r"[0-9](?:(?:[ .·/()-]{0,2}[0-9xX*●×]){5}|\.[0-9]{1,3}\.[0-9]|[0-9A-Fa-f]?[:-][0-9A-Fa-f]{0,4}[:-])", re.ASCII
+)
+_GROUPS = re.compile(r"[:-][0-9A-Fa-f]{0,4}[:-]|字第? ?[0-9]{4}", re.ASCII)
+_MIXED = re.compile(
+    r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{3}|[0-9][A-Z][A-Z0-9][0-9]-?[A-Z]|[A-Z][0-9]{2}-[0-9]{3}|0[0-9]{3}-[0-9]{4}|[Nn][Oo]\.[0-9]{5}|№",
+    re.ASCII,
+)
+_PLATE = re.compile("[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z]")
+_NETWORK = ("@", "://", "ww", "WW", "at", "AT", ".c", ".o", ".n", ".g", ".e", ".i", ".u", ".h")
+_BED_HINT = re.compile("床|[Bb]ed")
+
+
 def _shaped(text: str) -> Iterator[Span]:
-    for shape in _SHAPES:
-        for match in shape.pattern.finditer(text):
+    hints = [stretch for hint in (_DENSE, _GROUPS, _PLATE, _MIXED) for stretch in windows.around(text, hint, 40, 80)]
+    dense = list(windows.merged(text, sorted(hints)))
+    if dense:
+        yield from _of_shapes(text, _NUMBERS, dense)
+        for pattern in (_LONG, _SHORT, _SPECIMEN, _CODE, _GROUPED, _DASHED):
+            for match in windows.found(text, pattern, dense):
+                if not _DATE8.fullmatch(match[0]) and not (pattern is _GROUPED and _few(match[0])):
+                    yield Span(match.start(), match.end(), _guess(text, match), 0.4, NAME)
+    if any(mark in text for mark in _NETWORK):
+        yield from _of_shapes(text, _ADDRESSES, [(0, len(text))])
+    if "床" in text or "ed" in text:
+        yield from _of_shapes(text, _BEDS, list(windows.around(text, _BED_HINT, 10, 10)))
+
+
+def _of_shapes(text: str, shapes: Sequence[_Shape], stretches: Sequence[tuple[int, int]]) -> Iterator[Span]:
+    for shape in shapes:
+        for match in windows.found(text, shape.pattern, stretches):
             score = shape.score if isinstance(shape.score, float) else shape.score(match[0])
             if score:
                 yield Span(match.start(), match.end(), shape.label, score, NAME)
-    for pattern in (_LONG, _CODE, _DASHED):
-        for match in pattern.finditer(text):
-            if not _DATE8.fullmatch(match[0]):
-                yield Span(match.start(), match.end(), _guess(text, match), 0.4, NAME)
+
+
+def _few(value: str) -> bool:
+    """Fewer than seven digits, or a date: no number of a person."""
+    return (
+        sum(c.isdigit() for c in value) < 7
+        or re.fullmatch("(?:19|20)?[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}", value) is not None
+    )
 
 
 def _guess(text: str, match: re.Match[str]) -> str:
     return "DEVICE" if _DEVICE_CUE.search(text, max(0, match.start() - 12), match.start()) else "MRN"
 
 
+_ENGLISH_DIGITS = re.compile(
+    r"\b(?:(?:oh|zero|one|two|three|four|five|six|seven|eight|nine|double|triple|hundred)[ ,-]{1,2}){6,}(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)\b",
+    re.IGNORECASE,
+)
+
+
 def _spoken_numbers(text: str) -> Iterator[Span]:
+    for match in _TOLD.finditer(text):
+        if 7 <= sum(c.isdigit() for c in match[1]) <= 15:
+            yield Span(*match.span(1), "PHONE", 0.8, NAME)
+    for match in _ENGLISH_DIGITS.finditer(text) if " " in text else ():
+        yield Span(match.start(), match.end(), "PHONE", 0.8, NAME)
     for pattern in (_CHINESE_NUMBER, _CAPITAL_NUMBER):
         for match in pattern.finditer(text):
             number = re.sub("[^0-9]", "", match[0].translate(_CHINESE_DIGITS))

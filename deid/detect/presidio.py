@@ -36,6 +36,7 @@ _CONTEXT = {
     "addresses": ("住址", "地址", "家住", "现住", "籍贯", "address", "lives"),
     "organisations": ("就诊", "单位", "转", "hospital", "employer", "works"),
     "cues": ("姓名", "患者", "家属", "医师", "签名", "patient", "name", "signed"),
+    "tagger": (),
     "propagation": (),
 }
 
@@ -61,9 +62,9 @@ class LayerRecognizer(EntityRecognizer):
         entities: list[str],
         nlp_artifacts: NlpArtifacts | None = None,  # noqa: ARG002  # Presidio's signature
     ) -> list[RecognizerResult]:
-        """Return what the layer finds; propagation first looks at what the others found."""
+        """Return what the layer finds; the tagger and propagation first look at what the others found."""
         folded = fold(text)
-        layers = ALL_LAYERS if self.layer == "propagation" else frozenset({self.layer})
+        layers = ALL_LAYERS if self.layer in ("tagger", "propagation") else frozenset({self.layer})
         found = [folded.back(span) for span in raw_spans(folded.text, layers, self.known) if span.source == self.layer]
         best = {
             (s.start, s.end, s.label): s for s in sorted(found, key=lambda s: s.score)

@@ -27,7 +27,7 @@ LABELS = (
     "BED",
 )
 
-LAYER_ORDER = ("patterns", "dates", "ages", "addresses", "organisations", "cues", "propagation")
+LAYER_ORDER = ("patterns", "dates", "ages", "addresses", "organisations", "cues", "tagger", "propagation")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,13 @@ COMPOUND = listed(
 闾丘 颛孙 鲜于
 """
 )
+# Rarer still; what looks like an ordinary word with them is refused by ``grams``.
+_RAREST = (
+    "洪常昌巢崇淳凡逢弘宏鸿桓宦暨郏菅翦蹇靖琚庐闾洛雒茆宓乜沐逄濮溥綦谯渠萨赛韶厍释殳睢郯遆庹隗沃仵郗溪郄莘忻荀宴羿庾恽迮仉邾竺檀"
+    "蒯贲钭缑呙虢禤揣眭佴酆苻敕薜苌妥撒粘暴贝水归凤冼过年容商鱼车展"
+)
 COMMON = frozenset(_COMMON)
-SURNAMES = frozenset(_COMMON + _RARE)
+SURNAMES = frozenset(_COMMON + _RARE + _RAREST)
 # Characters that given names are made of and running text is not: strong evidence for a name.
 STRONG = frozenset(
     "旻翊洵蘅崧璨骞霁翎沅昀蔚瀚绮雯麒晟璐绫驰烨颢瑾瑄珩煦暄昶玮珮祺禛稷竑筠纾绎苡苓茗荞莳菀菲蕊蕴诩谕谧赟轶郴钺铄铠锃锟镕陌霈霓靓韫颀颐飏骐骅骋骠鹄鹂昇晞暐曜栎桁梵棣榛樾沄沚洺浔淙淏湄湉溥滢漪澈澍炘烜熹燚琎琤瑀璘璠皎祈祐祯禧笙篁纭绯缇缨羲翀臻苕荻菘萤葭虔诏诠谊贻辰逦逸邃醇铃铎阅霏韶颉飒鸢"

@@ -9,6 +9,7 @@ from deid.detect.lexicon import listed
 
 NOT_NAMES = listed(
     """
+于受凉 于半月 于一月 程顺利 易咳出 宫大小 宫小 小叶 由生长 方小产 田基黄 焦平 温经汤 阿普 阿德 釜底抽薪 汤合 随到 随叫 粘连 利凡诺 封建 封建专 高维生 许关键
 丁丙诺 丁二磺 丁卡因 丁哌 丁型 丁字 丁溴 丁肝 丁胺 丁苯 丁苯酞 丁螺环 丁酯 丁酸 丁香 万一 万事 万人 万以 万以上
 万例 万元 万分 万分之 万单位 万古 万古霉 万名 万托林 万方 万氏 万汶 万特维 万级 万能 万艾可 丛林 丛氏 丛状 丛生
 丛集 丛集性 东北 东方 东莨菪 严厉 严密 严寒 严控 严格 严氏 严禁 严肃 严重 严重时 严重者 严防 丰富 丰收 丰氏
@@ -281,6 +282,7 @@ EPONYM_AFTER = (
 )
 ENGLISH_EPONYMS = listed(
     """
+Abbott Afirma Alcon Allis Alport Amplatz Amsterdam Arthrex Asherman Babcock Ballard Balthazar Bankart Bard Bartter Bassini Beers Bentall Berlin Bethesda Biot Biotronik Bismuth Blalock Blatchford Boerhaave Boston Bovie Bragard Braxton Brenner Broviac Brugada Buerger Bunnell Calve Canadian Caplan Caprini Castleman Chadwick Charnley Cheyne Chopart Chvostek Cobb Codman Cordis Cormack Courvoisier Covidien Cowden Cullen Danlos Dawson DeBakey Debakey Depuy DiGeorge Dorfman Dukes Edwards Ehlers Erb Erdheim Ethicon Fabry Fazekas Feil Fisher Fontaine Fontan Forest Forrest Forrester Fraumeni Freiberg Froment Gaenslen Ganong Gardner Gartner Gaucher Ghent Gitelman Glenn Guidant Hartnup Hegar Heller Hess Hirschsprung Hoehn Hoffmann Hohmann Holter Hugger Hunt Hurler Hurthle Hürthle Ilizarov Ishihara Jeghers Jobe Judkins Kasai Kehr Keilland Kerlix Kielland Klippel Klumpke Koebner Kohler Krukenberg Kuntscher Kussmaul Langerhans Lasegue Legg Lehane Lenke Leopold Levine Leydig Lichtenstein Liddle Lindegaard Lovset Lown Lugol Lyell Lynch Macintosh Magill Maisonneuve Mallampati Manchester Masson Maze McRoberts McVay Meckel Medtronic Meigs Menkes Merkel Mobitz Moore Naranjo Naughton Neelsen Neer Nikolsky Norton Norwood Nottingham Osgood Ottawa Padua Patau Pauwels Penrose Perthes Peutz Pfannenstiel Philips Plath Plummer Pomeroy Pompe Pott Powerport Quinton Ramsay Rankin Rastelli Risser Rockall Rokitansky Rolando Rosai Rutherford Schanz Schatzker Scheuermann Schirmer Schlatter Seldinger Sertoli Sezary Sheehan Shiley Shirodkar Shouldice Siemens Skene Sprengel Stryker Synthes Tanner Taperloc Taussig Tenckhoff Texas Trousseau Vinson Volkmann Wagner Waldenstrom Wenckebach Westley Woolf Xience Yahr Yankauer Yergason Zeiss Ziehl Zimmer Zung
 Achilles Addison Advair Alzheimer Amsler Angelman Ann Apgar Arbor Arnold Ativan Auer Babinski Baker Barr Barre
 Barrett Barthel Bartholin Beck Behcet Bell Bence Billroth Bowen Braden Breslow Broca Brudzinski Burkitt Cabot
 Centor Charcot Chiari Child Churg Clark Colles Coombs Coumadin Creutzfeldt Crohn Cushing Dandy Dix Doppler Down

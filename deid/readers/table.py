@@ -7,17 +7,22 @@ line by line: what cannot be read is quarantined with its position, and the rest
 import csv
 import io
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
+from itertools import islice
+from typing import BinaryIO
 
 import openpyxl
 import polars as pl
 import pyarrow.parquet as pq
 
-from deid.clean.encoding import NotText, decode
+from deid.clean.encoding import NotText, decode, tell
 from deid.mapping import Source
 from deid.records import Reading, Records, Reject
+from deid.step import RowsLost
 from policies.errors import BadInput
 
 CONTINUATION_LINES = 200  # a quoted cell may not run over more lines than this
@@ -73,6 +78,62 @@ def read(source: Source, records: Records) -> Reading:
     return Reading({"row": table}, tuple(rejects), counted)
 
 
+def read_pieces(source: Source, records: Records, most: int) -> Iterator[Reading]:
+    """Yield what ``read`` gives for a csv or tsv source, in readings of at most ``most`` rows and rejects each.
+
+    A file is read three times (encoding, quoting rules, rows) and never held whole.
+
+    Raises:
+        RowsLost: the rows of a file are not those that were counted.
+    """
+    delimiter = source.delimiter or ("\t" if source.format == "tsv" else ",")
+    for index, name in enumerate(source.pick(records.names())):
+        try:
+            encoding = tell(partial(records.open, name), source.encoding)
+            strict, counted = _survey(_text_lines(records.open(name), encoding), delimiter)
+            lines = _text_lines(records.open(name), encoding)
+            pieces = _strictly(lines, delimiter) if strict else _pieces(lines, delimiter)
+            names, shaped = _shaped(pieces, delimiter)
+        except (UnreadableTable, NotText) as problem:
+            reject = Reject(source.name, index, 0, problem.code, records.read(name))
+            yield Reading({"row": pl.DataFrame(schema=_PLACE)}, (reject,), 1)
+            continue
+        yield from _readings(source, index, names, shaped, most, counted - 1 if strict else None)
+
+
+def _readings(
+    source: Source,
+    index: int,
+    names: list[str],
+    shaped: Iterator[tuple[int, list[str | None], tuple[str, bytes] | None]],
+    most: int,
+    counted: int | None,
+) -> Iterator[Reading]:
+    total = 0
+    while True:
+        some = list(islice(shaped, most))
+        total += len(some)
+        rows = [(position, cells) for position, cells, problem in some if problem is None]
+        rejects = tuple(Reject(source.name, index, position, *problem) for position, _, problem in some if problem)
+        if some or not total:
+            yield Reading({"row": _frame(Lines(names, rows, [], len(some)), index)}, rejects, len(some))
+        if len(some) < most:
+            break
+    if counted is not None and counted != total:
+        raise RowsLost(f"source {source.name}: what was read and refused is not what was counted")
+
+
+def _text_lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
+    """Yield the lines of a file as ``text.split`` would give them, whatever its line ends; closes the file."""
+    ended = True
+    with io.TextIOWrapper(stream, encoding=encoding, newline=None) as text:
+        for line in text:
+            ended = line.endswith("\n")
+            yield line.removesuffix("\n")
+    if ended:
+        yield ""
+
+
 _PLACE = {"_file": pl.UInt32, "_position": pl.UInt32}
 
 
@@ -93,71 +154,105 @@ def _frame(lines: Lines, index: int) -> pl.DataFrame:
 
 
 def _delimited(text: str, delimiter: str) -> Lines:
-    counted = _count(text)
-    try:
-        parsed = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if row]
-        pieces: Iterator[tuple[list[str] | None, str]] = ((row, "") for row in parsed)
-        strict = len(parsed) == counted
-    except csv.Error:
-        strict = False
+    lines = text.split("\n")
+    strict, counted = _survey(iter(lines), delimiter)
+    pieces = _strictly(iter(lines), delimiter) if strict else _pieces(iter(lines), delimiter)
     if not strict:
-        found = list(_pieces(text, delimiter))
-        counted = len(found)
-        pieces = iter(found)
+        found = list(pieces)
+        pieces, counted = iter(found), len(found)
+    names, shaped = _shaped(pieces, delimiter)
+    rows: list[tuple[int, list[str | None]]] = []
+    rejects: list[tuple[int, str, bytes]] = []
+    for position, cells, problem in shaped:
+        if problem is None:
+            rows.append((position, cells))
+        else:
+            rejects.append((position, *problem))
+    return Lines(names, rows, rejects, counted - 1)
+
+
+Piece = tuple[list[str] | None, str]  # cells, None where the quoting rules are broken; and the raw text where known
+
+
+def _strictly(lines: Iterator[str], delimiter: str) -> Iterator[Piece]:
+    """Yield the records of lines that keep the quoting rules."""
+    return ((row, "") for row in csv.reader((line + "\n" for line in lines), delimiter=delimiter, strict=True) if row)
+
+
+def _survey(lines: Iterator[str], delimiter: str) -> tuple[bool, int]:
+    """Return whether all records keep the quoting rules, and how many there are by counting lines and quotes."""
+    records = quotes = filled = parsed = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal records, quotes, filled
+        for line in lines:
+            quotes += line.count('"')
+            filled += bool(line)
+            if quotes % 2 == 0:
+                records += filled > 0
+                filled = 0
+            yield line
+
+    passing = counted()
+    try:
+        parsed = sum(1 for _ in _strictly(passing, delimiter))
+    except csv.Error:
+        return False, 0
+    records += filled > 0
+    return parsed == records, records
+
+
+def _shaped(
+    pieces: Iterator[Piece], delimiter: str
+) -> tuple[list[str], Iterator[tuple[int, list[str | None], tuple[str, bytes] | None]]]:
+    """Return the header, and (position, cells, None) or (position, [], (reason, raw)) of every data row."""
     header, _ = next(pieces, (None, ""))
     if header is None:
         raise UnreadableTable("empty-file")
     names = _names(header)
-    rows: list[tuple[int, list[str | None]]] = []
-    rejects: list[tuple[int, str, bytes]] = []
-    for position, (row, raw) in enumerate(pieces, 1):
-        if row is None:
-            rejects.append((position, "stray-quote", raw.encode()))
-        elif len(row) != len(names):
-            reason = "row-too-short" if len(row) < len(names) else "row-too-long"
-            rejects.append((position, reason, (raw or delimiter.join(row)).encode()))
-        else:
-            rows.append((position, list(row)))
-    return Lines(names, rows, rejects, counted - 1)
+
+    def rows() -> Iterator[tuple[int, list[str | None], tuple[str, bytes] | None]]:
+        for position, (row, raw) in enumerate(pieces, 1):
+            if row is None:
+                yield position, [], ("stray-quote", raw.encode())
+            elif len(row) != len(names):
+                reason = "row-too-short" if len(row) < len(names) else "row-too-long"
+                yield position, [], (reason, (raw or delimiter.join(row)).encode())
+            else:
+                yield position, [*row], None
+
+    return names, rows()
 
 
-def _count(text: str) -> int:
-    """Return the number of non-blank records: line ends outside quotes, where the quotes so far are even."""
-    records = quotes = filled = 0
-    for line in text.split("\n"):
-        quotes += line.count('"')
-        filled += bool(line)
-        if quotes % 2 == 0:
-            records += filled > 0
-            filled = 0
-    return records + (filled > 0)
-
-
-def _pieces(text: str, delimiter: str) -> Iterator[tuple[list[str] | None, str]]:
-    """Yield (cells, raw) of each record, cells None where it breaks the quoting rules; every line is in one record.
+def _pieces(lines: Iterator[str], delimiter: str) -> Iterator[Piece]:
+    """Yield the records of lines that may break the quoting rules; every line is in one record.
 
     A line whose quotes do not close takes following lines in until they do and the record has the header's width; if
     none does, only that one line is refused.
     """
-    lines = text.split("\n")
+    ahead: deque[str] = deque()
     width: int | None = None
-    start = 0
-    while start < len(lines):
-        if not lines[start]:
-            start += 1
+    while True:
+        ahead.extend(islice(lines, CONTINUATION_LINES + 1 - len(ahead)))
+        if not ahead:
+            return
+        if not ahead[0]:
+            ahead.popleft()
             continue
+        window = list(ahead)
         taken, cells = 1, None
         for more in range(1, CONTINUATION_LINES + 1):
-            piece = "\n".join(lines[start : start + more])
+            piece = "\n".join(window[:more])
             parsed = _one(piece, delimiter) if piece.count('"') % 2 == 0 else None
             if parsed is not None and (more == 1 or width is None or len(parsed) == width):
                 taken, cells = more, parsed
                 break
-            if start + more >= len(lines) or (more == 1 and '"' not in piece):
+            if more >= len(window) or (more == 1 and '"' not in piece):
                 break
         width = width or (len(cells) if cells else None)
-        yield cells, "\n".join(lines[start : start + taken])
-        start += taken
+        yield cells, "\n".join(window[:taken])
+        for _ in range(taken):
+            ahead.popleft()
 
 
 def _one(piece: str, delimiter: str) -> list[str] | None:

@@ -139,12 +139,12 @@ class People:
     Attributes:
         frame: ``patient`` (the linkage's key), ``pseudonym``, ``shift_days`` (Int64).
         dates: How dates are coarsened, as in the profile.
-        visit: From a visit's own key to its pseudonym.
+        visit: From visits' own keys to their pseudonyms, a column at a time.
     """
 
     frame: pl.DataFrame = field(repr=False)
     dates: str
-    visit: Callable[[str], str]
+    visit: Callable[[pl.Series], pl.Series]
 
 
 def person(people: pl.DataFrame) -> pl.DataFrame:
@@ -286,7 +286,8 @@ def _published(frame: pl.DataFrame, people: People, dates: tuple[str, ...]) -> p
     rows = frame.join(people.frame, on="patient", how="inner", maintain_order="left")
     keyed = pl.concat_str("hospital", "patient", "visit_id", separator="\x1f")
     named = rows.select(keyed.alias("key")).to_series()
-    made = {key: number(people.visit(key)) for key in named.drop_nulls().unique()}
+    distinct = named.drop_nulls().unique()
+    made = dict(zip(distinct, map(number, people.visit(distinct)), strict=True))
     return rows.with_columns(
         pl.Series("_visit", [made.get(key) for key in named], pl.Int64),
         pl.col("pseudonym").alias("patient"),

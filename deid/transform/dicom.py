@@ -1,72 +1,59 @@
 """DICOM headers: the Basic Application Level Confidentiality Profile, failing closed, with dates moved.
 
-Listed attributes follow the published table. An attribute that is not listed is judged by its value representation:
+Listed attributes follow the published table, of its choices the strictest. An attribute that is not listed is judged
+by its value representation:
 names, free text, unknown and private elements go; UIDs outside the standard's own root are replaced; days are moved;
 codes and numbers stay only where they are codes and numbers. This is stricter than the table, which keeps what it does
 not list.
 
-Source: DICOM PS3.15 Annex E, Table E.1-1 (Basic Prof. and "Rtn. Long. Modif. Dates Opt."); CID 7050; PS3.5 6.2.
+Source: DICOM PS3.15 2026c Annex E, Table E.1-1 and its options; CID 7050; PS3.5 6.2.
 """
 
 import hmac
 import io
 import re
+import subprocess
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Protocol
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
+from deid.policy import Dates, Profile
 from deid.readers.dicom import parse, quietly
+from deid.transform import burned_in
+from deid.transform.annex_e import annex_e
 from policies.errors import BadInput
 
-METHOD = "medtrain: PS3.15 Annex E Basic Profile, modified dates"
-CODES = (
-    ("113100", "Basic Application Confidentiality Profile"),
-    ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
-)
+METHOD = "medtrain: PS3.15 2026c Annex E"
+BASIC = ("113100", "Basic Application Confidentiality Profile")
+PIXEL_DATA = ("113101", "Clean Pixel Data Option")
+FACES = ("113102", "Clean Recognizable Visual Features Option")
+STRUCTURED = ("113104", "Clean Structured Content Option")
+MODIFIED_DATES = ("113107", "Retain Longitudinal Temporal Information Modified Dates Option")
+CHARACTERISTICS = ("113108", "Retain Patient Characteristics Option")
+DEVICE = ("113109", "Retain Device Identity Option")
+SAFE_PRIVATE = ("113111", "Retain Safe Private Option")
+CODES = (BASIC, MODIFIED_DATES)
 STANDARD_ROOT = "1.2.840.10008."
 IMPLEMENTATION = UID("2.25.181467330513873468211340287119405862431")
 
-# Z and Z/D of the table: emptied, because images must carry them (type 2).
-EMPTIED = frozenset(
+# Sequences and groups that the table keeps, empties or fills with dummies, and that go here: they hold who did what.
+STRICTER = frozenset(
     {
-        "AccessionNumber", "ConsultingPhysicianName", "ContrastBolusAgent", "FillerOrderNumberImagingServiceRequest",
-        "PatientBirthDate", "PatientSex", "PlacerOrderNumberImagingServiceRequest", "ReferringPhysicianName", "StudyID",
-    }
-)  # fmt: skip
-
-# X, and X/Z, X/D, X/Z/D, X/Z/U* taken as X: attributes whose representation alone would let them
-# stay. Curves (50xx) and overlays (60xx) go as groups.
-REMOVED = frozenset(
-    {
-        "AcquisitionContextSequence", "ActualHumanPerformersSequence", "AdmittingDiagnosesCodeSequence",
-        "AuthorObserverSequence", "ConsultingPhysicianIdentificationSequence",
-        "ContentCreatorIdentificationCodeSequence", "ContributingEquipmentSequence",
-        "CustodialOrganizationSequence", "DataSetTrailingPadding", "DigitalSignaturesSequence",
-        "EncapsulatedDocument", "EncryptedAttributesSequence", "GPSLatitude", "GPSLatitudeRef", "GPSLongitude",
-        "GPSLongitudeRef", "GPSAltitude", "GPSAltitudeRef", "GraphicAnnotationSequence", "IconImageSequence",
-        "InstitutionCodeSequence", "InstitutionalDepartmentTypeCodeSequence",
-        "IntendedRecipientsOfResultsIdentificationSequence", "IssuerOfAdmissionIDSequence",
-        "IssuerOfPatientIDQualifiersSequence", "IssuerOfServiceEpisodeIDSequence", "LastMenstrualDate",
-        "MACParametersSequence", "MedicalAlerts", "ModifiedAttributesSequence",
-        "NonconformingModifiedAttributesSequence",
-        "OperatorIdentificationSequence", "OriginalAttributesSequence", "OtherPatientIDsSequence",
-        "ParticipantSequence", "PatientAge", "PatientBirthTime", "PatientInsurancePlanCodeSequence",
-        "PatientPrimaryLanguageCodeSequence", "PatientPrimaryLanguageModifierCodeSequence", "PatientSexNeutered",
-        "PatientSize", "PatientWeight", "PerformedProtocolCodeSequence", "PerformingPhysicianIdentificationSequence",
-        "PersonIdentificationCodeSequence", "PhysiciansOfRecordIdentificationSequence",
-        "PhysiciansReadingStudyIdentificationSequence", "PregnancyStatus", "ReferencedPatientAliasSequence",
-        "ReferencedPatientPhotoSequence", "ReferencedPatientSequence", "ReferencedPerformedProcedureStepSequence",
-        "ReferencedStudySequence", "ReferringPhysicianIdentificationSequence", "RequestAttributesSequence",
-        "RequestedProcedureCodeSequence", "RequestingPhysicianIdentificationSequence",
-        "ResponsiblePersonRole", "ResultsDistributionListSequence", "ScheduledHumanPerformersSequence",
-        "ScheduledPerformingPhysicianIdentificationSequence", "ScheduledProcedureStepLocation", "SmokingStatus",
-        "SpecimenDescriptionSequence", "UDISequence",
+        "ContributingEquipmentSequence", "EncapsulatedDocument", "EncryptedAttributesSequence",
+        "GraphicAnnotationSequence", "IssuerOfPatientIDQualifiersSequence", "MACParametersSequence",
+        "PerformedProtocolCodeSequence", "PersonIdentificationCodeSequence", "RequestedProcedureCodeSequence",
+        "RequestingPhysicianIdentificationSequence", "ResponsiblePersonRole", "SpecimenDescriptionSequence",
         "VerifyingObserverIdentificationCodeSequence", "VerifyingObserverSequence", "WaveformData",
     }
 )  # fmt: skip
+NEVER_SHIFTED = frozenset({"PatientBirthDate", "PatientBirthTime", "LastMenstrualDate"})
+SPOKEN = frozenset({"TEXT", "PNAME"})  # value types of content items that hold words
+HEAD = re.compile(r"HEAD|BRAIN|SKULL|FACE|SINUS|NECK|ORBIT|JAW|EAR")
 
 # Text that describes the machine or is a code, and only in a shape that leaves no room for a name.
 KEPT_TEXT = frozenset(
@@ -75,6 +62,10 @@ KEPT_TEXT = frozenset(
 PIXELS = frozenset({"PixelData", "FloatPixelData", "DoubleFloatPixelData"})
 BURNED_IN_LIKELY = frozenset({"US", "IVUS", "ES", "OT", "XC", "GM", "SC", "DOC"})
 
+OLDEST = 89
+DUMMIES = dict.fromkeys(("LO", "SH", "ST", "LT", "UT", "UC", "AE", "CS"), "REMOVED")
+
+_AGE = re.compile(r"(\d{3})([DWMY])\Z")
 _CODE = re.compile(r"[A-Z0-9_ ]{0,16}\Z")
 _SHORT = re.compile(r"[A-Za-z0-9._\- ]{1,16}\Z")
 _NUMBER = re.compile(r"\s*[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?\s*\Z")
@@ -91,7 +82,59 @@ class ImageRefused(BadInput):
         self.code = reason  # type: ignore[misc]  # the reason is finer than the class
 
 
-def deidentify(raw: bytes, *, pseudonym: str, shift_days: int, uid_key: bytes) -> bytes:
+class FaceRemover(Protocol):
+    """The seam for taking the face out of a CT or MR of the head. None ships: a facility brings a validated one."""
+
+    def __call__(self, image: Dataset) -> Dataset | None:
+        """Return the image without a recognisable face, None where that could not be done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is done beyond, or instead of, the Basic Profile.
+
+    Attributes:
+        dates: ``shift`` and ``month`` (113107) as in the profile; ``year``: days go.
+        characteristics, device, safe_private: 113108, 113109, 113111: what the table lists for them is retained.
+        structured: 113104: structured reports pass with their codes and numbers, without their words.
+        pixels: 113101: text is looked for in the pixels and blanked.
+        faces: 113102 is asked for: a head passes only through ``remover``.
+    """
+
+    dates: Dates = "shift"
+    characteristics: bool = False
+    device: bool = False
+    safe_private: bool = False
+    structured: bool = False
+    pixels: bool = False
+    faces: bool = False
+    remover: FaceRemover | None = field(default=None, repr=False)
+
+
+def options_of(profile: Profile, remover: FaceRemover | None = None) -> Options:
+    """Return the options that a profile asks for."""
+    asked = frozenset(profile.images)
+    return Options(
+        dates=profile.dates,
+        characteristics="retain-patient-characteristics" in asked,
+        device="retain-device-identity" in asked,
+        safe_private="retain-safe-private" in asked,
+        structured="clean-structured-content" in asked,
+        pixels="clean-pixel-data" in asked,
+        faces="clean-recognizable-visual-features" in asked,
+        remover=remover,
+    )
+
+
+def deidentify(
+    raw: bytes,
+    *,
+    pseudonym: str,
+    shift_days: int,
+    uid_key: bytes,
+    options: Options = Options(),  # frozen
+) -> bytes:
     """Return the image with a clean header; the same arguments give the same bytes.
 
     Args:
@@ -101,9 +144,10 @@ def deidentify(raw: bytes, *, pseudonym: str, shift_days: int, uid_key: bytes) -
         uid_key: 32 bytes. The same UID under the same key gives the same new UID, in every file.
 
     Raises:
-        ImageRefused: ``not-dicom``; ``not-an-image`` (documents, reports and waveforms hold text or signals that a
-            header profile does not clean); ``burned-in-text`` (the file says that its pixels hold text, or comes from
-            a kind of device that writes it and does not deny it).
+        ImageRefused: ``not-dicom``; ``encapsulated-document``, ``structured-report`` (without the option),
+            ``waveform``, ``not-an-image`` (text or signals that a header profile does not clean); ``burned-in-text``
+            (the file says that its pixels hold text, or comes from a kind of device that writes it and does not deny
+            it, and it could not be blanked); ``recognizable-face`` (a head, and no remover that could deal with it).
     """
     try:
         source = parse(raw)
@@ -111,15 +155,64 @@ def deidentify(raw: bytes, *, pseudonym: str, shift_days: int, uid_key: bytes) -
         raise ImageRefused("not-dicom", "a file is not DICOM or is broken") from None
     if not (source.get("SOPClassUID") and source.get("SOPInstanceUID") and "TransferSyntaxUID" in source.file_meta):
         raise ImageRefused("not-dicom", "a DICOM file does not say what it is or how it is encoded")
+    done = [BASIC]
     if not any(name in source for name in PIXELS):
+        _check_report(source, options)
+        done.append(STRUCTURED)
+    elif options.faces and _shows_head(source):
+        without = options.remover(source) if options.remover is not None else None
+        if without is None:
+            raise ImageRefused("recognizable-face", "a head may be recognised, and no face remover took the face out")
+        source = without
+        done.append(FACES)
+    with quietly():
+        if any(name in source for name in PIXELS) and _clear_pixels(source, options):
+            done.append(PIXEL_DATA)
+        done += [code for code, asked in (
+            (MODIFIED_DATES, options.dates != "year"), (CHARACTERISTICS, options.characteristics),
+            (DEVICE, options.device), (SAFE_PRIVATE, options.safe_private),
+        ) if asked]  # fmt: skip
+        clean = _Cleaner(shift_days, uid_key, options).clean(source)
+        return _written(source, clean, pseudonym, uid_key, sorted(done))
+
+
+def _check_report(source: Dataset, options: Options) -> None:
+    """Let a structured report pass where the option is on; nothing else without pixels passes."""
+    if "EncapsulatedDocument" in source:
+        raise ImageRefused("encapsulated-document", "a DICOM file wraps a document, which no header profile cleans")
+    if "WaveformSequence" in source:
+        raise ImageRefused("waveform", "a DICOM file holds a waveform; only images are accepted")
+    if "ContentSequence" not in source:
         raise ImageRefused("not-an-image", "a DICOM file holds no pixels; only images are accepted")
+    if not options.structured:
+        raise ImageRefused("structured-report", "a structured report is accepted only where the profile cleans reports")
+
+
+def _shows_head(source: Dataset) -> bool:
+    where = f"{source.get('BodyPartExamined', '')} {source.get('StudyDescription', '')}".upper()
+    return source.get("Modality") in {"CT", "MR", "PT"} and HEAD.search(where) is not None
+
+
+def _clear_pixels(source: Dataset, options: Options) -> bool:
+    """Blank text in the pixels where that is asked for, and return whether it was looked for.
+
+    Raises:
+        ImageRefused: there may be text, and nothing could be done about it.
+    """
     burned = str(source.get("BurnedInAnnotation", "")).strip()
-    if burned == "YES" or (burned != "NO" and source.get("Modality") in BURNED_IN_LIKELY):
+    likely = burned == "YES" or (burned != "NO" and source.get("Modality") in BURNED_IN_LIKELY)
+    look = options.pixels and burned != "NO" and burned_in.available()
+    found = 0
+    if look:
+        try:
+            found = burned_in.blank(source)
+        except (burned_in.StillThere, OSError, subprocess.SubprocessError):
+            raise ImageRefused("burned-in-text", "an image may show text that could not be blanked") from None
+    if (likely and not look) or (burned == "YES" and not found):
         raise ImageRefused(
             "burned-in-text", "an image may show text in its pixels; remove it and set (0028,0301) to NO"
         )
-    with quietly():
-        return _written(source, _clean(source, shift_days, uid_key), pseudonym, uid_key)
+    return look
 
 
 def new_uid(uid: str, key: bytes) -> str:
@@ -152,48 +245,114 @@ def shifted(value: str, days: int) -> str:
     return f"{moved:%Y%m%d}{found[4]}"
 
 
-def _clean(source: Dataset, days: int, key: bytes) -> Dataset:
-    """Return a new dataset of the elements that may stay, cleaned, at every depth."""
-    clean = Dataset()
-    for element in source:
-        name = element.keyword
-        if element.tag.is_private or not name or name in REMOVED or element.tag.group & 0xFF00 in {0x5000, 0x6000}:
-            continue
-        if name in EMPTIED:
-            clean.add(DataElement(element.tag, element.VR, None))
-        elif element.VR == "SQ":
-            items = [_clean(item, days, key) for item in element.value]
-            clean.add(DataElement(element.tag, "SQ", [item for item in items if len(item)]))
-        elif (value := _kept(element, days, key)) is not None:
-            clean.add(DataElement(element.tag, element.VR, value))
-    if "CodeValue" in clean:
-        clean.CodeMeaning = clean.CodeValue  # the meaning is free text; the code says the same
-    return clean
+class _Cleaner:
+    """Builds the elements that may stay, cleaned, at every depth."""
+
+    def __init__(self, days: int, key: bytes, options: Options) -> None:
+        self._days, self._key, self._options, self._table = days, key, options, annex_e()
+        kept = self._table.characteristics if options.characteristics else frozenset()
+        self._retained = kept | (self._table.device if options.device else frozenset())
+
+    def clean(self, source: Dataset) -> Dataset:
+        clean = Dataset()
+        for element in source:
+            made = self._one(element, clean)
+            if made is not None:
+                clean.add(made)
+        if "CodeValue" in clean:
+            clean.CodeMeaning = clean.CodeValue  # the meaning is free text; the code says the same
+        return clean
+
+    def _one(self, element: DataElement, clean: Dataset) -> DataElement | None:
+        tag, name, kind = element.tag, element.keyword, element.VR
+        if tag.is_private:
+            return self._private(element, clean) if self._options.safe_private else None
+        if not name or name in STRICTER or tag.group & 0xFF00 in {0x5000, 0x6000}:
+            return None
+        action = self._table.actions.get(tag, "")
+        if tag in self._retained:
+            kept = _retained(element)
+            return None if kept is None else DataElement(tag, kind, kept)
+        if kind in {"DA", "DT", "TM"} and name not in NEVER_SHIFTED:
+            return DataElement(tag, kind, self._times(element))
+        if name == "ContentSequence" and self._options.structured:
+            action = ""
+        if action.startswith("Z"):
+            return DataElement(tag, kind, [] if kind == "SQ" else None)
+        if action.startswith("X") or (action == "D" and kind in {"SQ", "OB", "OW", "UN"}):
+            return None
+        if action == "D" and kind in DUMMIES:
+            return DataElement(tag, kind, DUMMIES[kind])
+        if kind == "SQ":
+            items = [self.clean(item) for item in element.value if item.get("ValueType") not in SPOKEN]
+            return DataElement(tag, "SQ", [item for item in items if len(item)])
+        value = self._kept(element)
+        return None if value is None else DataElement(tag, kind, value)
+
+    def _kept(self, element: DataElement) -> object:
+        """Return the value that may stand in the clean element, or None where the element has to go."""
+        name, kind, value = element.keyword, element.VR, element.value
+        if kind in _BINARY or (kind == "OB" and name in PIXELS):
+            return value
+        if kind not in {"UI", "CS", "DS", "IS"} and name not in KEPT_TEXT:
+            return None
+        texts = _texts(element)
+        if kind == "UI":
+            return [new_uid(text, self._key) for text in texts]
+        shape = {"CS": _CODE, "DS": _NUMBER, "IS": _NUMBER}.get(kind, _SHORT)
+        return value if all(shape.match(text) for text in texts) else None
+
+    def _times(self, element: DataElement) -> object:
+        """Return days moved, cut to the month or gone; clock times stay."""
+        texts = _texts(element)
+        if element.VR == "TM":
+            return element.value if all(_CLOCK.match(text) for text in texts) else None
+        if self._options.dates == "year":
+            return None
+        moved = [shifted(text, self._days) for text in texts]
+        return moved if self._options.dates == "shift" else [f"{day[:6]}01{day[8:]}" if day else "" for day in moved]
+
+    def _private(self, element: DataElement, clean: Dataset) -> DataElement | None:
+        creator = element.private_creator
+        if (creator, element.tag.group, element.tag.element & 0xFF) not in self._table.safe_private:
+            return None
+        kinds = {"DS": _NUMBER, "IS": _NUMBER, "CS": _CODE}
+        shape = kinds.get(element.VR)
+        if element.VR not in _BINARY and (shape is None or not all(shape.match(text) for text in _texts(element))):
+            return None
+        clean.add(DataElement((element.tag.group << 16) + (element.tag.element >> 8), "LO", creator))
+        return DataElement(element.tag, element.VR, element.value)
 
 
-def _kept(element: DataElement, days: int, key: bytes) -> object:
-    """Return the value that may stand in the clean element, or None where the element has to go."""
-    name, kind, value = element.keyword, element.VR, element.value
-    if kind in _BINARY or (kind == "OB" and name in PIXELS):
-        return value
-    if kind not in {"UI", "DA", "DT", "TM", "CS", "DS", "IS"} and name not in KEPT_TEXT:
+def _texts(element: DataElement) -> list[str]:
+    value = element.value
+    return [str(part) for part in value] if element.VM > 1 else [str(value if value is not None else "")]
+
+
+def _retained(element: DataElement) -> object:
+    """Return a retained value in a shape that leaves no room for a name; ages over 89 are pooled."""
+    texts = _texts(element)
+    if element.keyword == "PatientAge":
+        found = _AGE.match(texts[0])
+        years = found is not None and found[2] == "Y" and int(found[1]) > OLDEST
+        return (f"{OLDEST + 1:03d}Y" if years else element.value) if found else None
+    if element.VR == "UI":
         return None
-    texts = [str(part) for part in value] if element.VM > 1 else [str(value if value is not None else "")]
-    if kind == "UI":
-        return [new_uid(text, key) for text in texts]
-    if kind in {"DA", "DT"}:
-        return [shifted(text, days) for text in texts]
-    shape = {"CS": _CODE, "DS": _NUMBER, "IS": _NUMBER, "TM": _CLOCK}.get(kind, _SHORT)
-    return value if all(shape.match(text) for text in texts) else None
+    shape = _NUMBER if element.VR in {"DS", "IS"} else _SHORT
+    return element.value if all(shape.match(text) for text in texts) else None
 
 
-def _written(source: Dataset, clean: Dataset, pseudonym: str, key: bytes) -> bytes:
+def _written(source: Dataset, clean: Dataset, pseudonym: str, key: bytes, done: list[tuple[str, str]]) -> bytes:
     """Return the file: stamped, with a new file meta group and an empty preamble."""
     clean.PatientID = clean.PatientName = pseudonym
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = METHOD
-    clean.DeidentificationMethodCodeSequence = [_code(value, meaning) for value, meaning in CODES]
-    clean.LongitudinalTemporalInformationModified = "MODIFIED"
+    clean.DeidentificationMethodCodeSequence = [_code(value, meaning) for value, meaning in done]
+    clean.LongitudinalTemporalInformationModified = "MODIFIED" if MODIFIED_DATES in done else "REMOVED"
+    if PIXEL_DATA in done:
+        clean.BurnedInAnnotation = "NO"
+    if FACES in done:
+        clean.RecognizableVisualFeatures = "NO"
     clean.SpecificCharacterSet = "ISO_IR 192"
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(str(source.get("SOPClassUID", "")))

@@ -8,6 +8,7 @@ import polars as pl
 
 from deid.detect import Detector, Known
 from deid.detect.rewrite import rewrite
+from deid.transform.operators import Operators
 
 _NUMERIC = r"^[\s\d.,<>=≤≥+\-*/%:^()\[\]]*$"
 
@@ -26,12 +27,19 @@ def rewrite_notes(
     known: Mapping[str, Known],
     shift_days: Mapping[str, int | None],
     finder: Detector,
+    operators: Operators | None = None,
 ) -> Rewritten:
-    """Return the notes without identifiers; dates move by their patient's offset, or go where that is None."""
+    """Return the notes without identifiers; dates move by their patient's offset, or go where that is None.
+
+    Args:
+        operators: What the profile asks for beyond tags; a note that it withholds is None.
+    """
     spans = finder.find_all(texts, [known.get(patient, ()) for patient in patients])
     counts = Counter(span.label for found in spans for span in found)
     new = [
-        rewrite(text, found, shift_days=shift_days[patient])
+        operators.rewrite(text, found, patient, shift_days[patient])
+        if operators is not None
+        else rewrite(text, found, shift_days=shift_days[patient])
         for text, found, patient in zip(texts, spans, patients, strict=True)
     ]
     return Rewritten([*new], dict(sorted(counts.items())))

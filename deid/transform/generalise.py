@@ -83,16 +83,20 @@ def age_band(age: int | None, step: int, top: int) -> str | None:
     return str(low) if step == 1 else f"{low}-{min(low + step - 1, top)}"
 
 
-def pool_rare(frame: pl.DataFrame, value: str, by: tuple[str, ...], fewest: int) -> tuple[pl.DataFrame, int]:
-    """Return the frame with values held by fewer than ``fewest`` patients replaced by ``other``, and how many cells.
+def holders(frame: pl.DataFrame, value: str, by: tuple[str, ...]) -> pl.DataFrame:
+    """Return ``by``, ``value`` and ``_holders``: how many patients (column ``patient``) hold it, for each of ``by``."""
+    return frame.group_by(*by, value).agg(pl.col("patient").n_unique().alias("_holders"))
+
+
+def pooled(
+    frame: pl.DataFrame, value: str, by: tuple[str, ...], held: pl.DataFrame, fewest: int
+) -> tuple[pl.DataFrame, int]:
+    """Return the frame with values that fewer than ``fewest`` patients hold replaced by ``other``, and how many cells.
 
     Args:
-        frame: With a column ``patient``.
-        value: The column to look at.
-        by: Values are counted separately for each of these columns' values.
+        held: As ``holders`` gives it, perhaps over more patients than those of the frame.
     """
-    holders = frame.group_by(*by, value).agg(pl.col("patient").n_unique().alias("_holders"))
-    found = frame.join(holders, on=[*by, value], how="left", nulls_equal=True, maintain_order="left")
+    found = frame.join(held, on=[*by, value], how="left", nulls_equal=True, maintain_order="left")
     rare = pl.col(value).is_not_null() & (pl.col("_holders") < fewest)
     cells = int(found.select(rare.sum()).item())
     return found.with_columns(pl.when(rare).then(pl.lit(OTHER)).otherwise(value).alias(value)).drop("_holders"), cells

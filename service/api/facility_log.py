@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from service import history, staff
+from service import history, log_report, staff
 from service.api.caller import Caller, Here
 from service.api.submissions import Reason
 
@@ -31,13 +31,36 @@ def get_entries(
     actor: str | None = None,
     action: str | None = None,
     object: str | None = None,  # noqa: A002  # the log's own word
+    permit: str | None = None,
     decision: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
     limit: int = 100,
     before: int | None = None,
 ) -> dict[str, Any]:
-    """Search entries, newest first. ``before`` is the cursor of the next page."""
-    wanted = {"actor": actor, "action": action, "object": object, "decision": decision}
+    """Search entries, newest first; ``since`` is included, ``until`` is not. ``before`` is the next page's cursor."""
+    wanted = {"actor": actor, "action": action, "object": object, "permit": permit, "decision": decision}
+    wanted |= {"since": since, "until": until}
     return history.search(here, caller, wanted, limit=limit, before=before)
+
+
+@router.get("/log/entries/{entry}/receipt")
+def get_receipt(entry: int, here: Here, caller: Caller) -> dict[str, str]:
+    """Return an entry's bytes and its ``tlog-proof@v1``: what proves offline that it is in the log."""
+    return history.receipt(here, caller, entry)
+
+
+@router.get("/log/alerts")
+def get_alerts(here: Here, caller: Caller, since: str | None = None, until: str | None = None) -> dict[str, Any]:
+    """List what looks unusual: odd hours, volume, first uses, bursts of refusals."""
+    return {"items": history.alerts(here, caller, since, until)}
+
+
+@router.get("/log/report")
+def get_report(here: Here, caller: Caller, since: str, until: str, form: str = "pdf") -> Response:
+    """Return the report on a period: ``pdf`` sums up, ``csv`` lists every entry."""
+    kind = "application/pdf" if form == "pdf" else "text/csv; charset=utf-8"
+    return Response(log_report.report(here, caller, since, until, form), media_type=kind)
 
 
 @router.get("/log/checkpoint")

@@ -35,6 +35,18 @@ def post_refusal(run: str, here: Here, caller: Caller, why: Reason) -> dict[str,
     return releases.refuse(here, caller, run, why.reason)
 
 
+@router.get("/{run}/attacks")
+def get_attacks(run: str, here: Here, caller: Caller) -> dict[str, Any]:
+    """Show what attacks on the model found; for those who decide on releases."""
+    return releases.attacks(here, caller, run)
+
+
+@router.post("/{run}/canaries")
+def post_canaries(run: str, here: Here, caller: Caller) -> dict[str, Any]:
+    """Audit the run's mechanism with canary patients."""
+    return releases.audit_with_canaries(here, caller, run)
+
+
 @router.get("/{run}/files")
 def get_files(run: str, here: Here, caller: Caller) -> dict[str, Any]:
     """Name the files of a released model."""

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
-from service import jobs, progress, submissions
+from service import jobs, steps, submissions
 from service.api.caller import Caller, Here, Key
 
 router = APIRouter(prefix="/submissions", tags=["submissions"])
@@ -79,7 +79,7 @@ async def get_events(
     submission: Annotated[str, Depends(_watched)], here: Here, last_event_id: Annotated[int, Header()] = -1
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a submission: one event for each change of its state, ``end`` when it has ended or waits for a person."""
-    async for step in progress.follow(here, "submission", submission, last_event_id):
+    async for step in steps.follow(here, "submission", submission, last_event_id):
         yield ServerSentEvent(data=step.as_dict(), event="state", id=str(step.entry))
     yield ServerSentEvent(data={}, event="end")
 

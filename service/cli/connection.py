@@ -42,9 +42,9 @@ class Connection:
         sent = {"json": body} if files is None and data is None else {"files": files, "data": data}
         return self.ask("POST", path, headers=extra, **sent).json()
 
-    def fetch(self, path: str) -> bytes:
+    def fetch(self, path: str, **query: str) -> bytes:
         """Return the bytes of the answer."""
-        return self.ask("GET", path).content
+        return self.ask("GET", path, params=query).content
 
     def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Return the answer, or raise ``Answered``."""

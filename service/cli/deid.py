@@ -44,8 +44,12 @@ def text(
 def evaluate(
     gold: Annotated[Path, typer.Argument(help="Gold notes, one JSON object on each line.")],
     as_json: AsJson = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page with the missed spans. It holds text of the notes.")
+    ] = None,
 ) -> None:
     """Measure the detector on gold notes: leak, over-redaction, precision and recall with 95% bounds."""
+    from deid import evaluation_page
     from deid.evaluate import evaluate as measure
     from deid.evaluate import read_gold
 
@@ -53,7 +57,15 @@ def evaluate(
         lines = gold.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise BadInput("the gold file cannot be read as UTF-8 text") from None
-    show(measure(read_gold(lines)), as_json=as_json)
+    notes = read_gold(lines)
+    scores = measure(notes)
+    if html is not None:
+        try:
+            evaluation_page.write(html, notes)
+        except OSError:
+            raise BadInput("the page cannot be written there") from None
+        say(f"written to {html}: it holds text of the notes, so only the owner of the file may read it")
+    show(scores, as_json=as_json)
 
 
 @app.command()

@@ -17,7 +17,10 @@ def search(
     actor: Annotated[str | None, typer.Option(help="Who.")] = None,
     action: Annotated[str | None, typer.Option(help="What.")] = None,
     object_: Annotated[str | None, typer.Option("--object", help="To what.")] = None,
+    permit: Annotated[str | None, typer.Option(help="Under which permit.")] = None,
     decision: Annotated[str | None, typer.Option(help="allow, deny or system.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this moment on, ISO 8601 in UTC.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until before this moment.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many entries, newest first.")] = 100,
     server: Server = None,
     token_file: TokenFile = None,
@@ -25,8 +28,56 @@ def search(
 ) -> None:
     """Search entries, newest first."""
     with connect(server, None, token_file) as service:
-        found = service.get("/log/entries", actor=actor, action=action, object=object_, decision=decision, limit=limit)
+        asked = {"actor": actor, "action": action, "object": object_, "permit": permit, "decision": decision}
+        found = service.get("/log/entries", **asked, since=since, until=until, limit=limit)
     show(found if as_json else table(found["items"], ["at", "actor", "action", "object", "decision"]), as_json=as_json)
+
+
+@app.command()
+def alerts(
+    since: Annotated[str | None, typer.Option(help="From this moment on, ISO 8601 in UTC.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until before this moment.")] = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what looks unusual: odd hours, volume, first uses, bursts of refusals."""
+    with connect(server, None, token_file) as service:
+        found = service.get("/log/alerts", since=since, until=until)
+    show(found if as_json else table(found["items"], ["at", "rule", "actor", "action", "count"]), as_json=as_json)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="File to write; its ending, .pdf or .csv, says in which form.")],
+    since: Annotated[str, typer.Option(help="From this moment on, ISO 8601 in UTC.")],
+    until: Annotated[str, typer.Option(help="Until before this moment.")],
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report on a period, for a regulator."""
+    with connect(server, None, token_file) as service:
+        raw = service.fetch("/log/report", since=since, until=until, form=out.suffix.lstrip("."))
+    out.write_bytes(raw)
+    show({"file": str(out), "bytes": len(raw)}, as_json=as_json)
+
+
+@app.command()
+def receipt(
+    entry: Annotated[int, typer.Argument(help="Id of the entry, as a search shows it.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write entry.json and entry.tlog-proof into.")],
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the proof that an entry is in the log: for keeping, and for checking offline."""
+    with connect(server, None, token_file) as service:
+        found = service.get(f"/log/entries/{entry}/receipt")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "entry.json").write_text(found["entry"], "utf-8")
+    (out / "entry.tlog-proof").write_text(found["proof"], "utf-8")
+    show({"folder": str(out)}, as_json=as_json)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from policies.errors import MedtrainError, Misuse
-from service.cli import dataset, deid, log, people, permit, release, run, submission
+from service.cli import backup, dataset, deid, extract, incident, log, people, permit, release, rights, run, submission
 from service.cli.connection import connect
 from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
@@ -26,8 +26,12 @@ for noun, commands in {
     "permit": permit.app,
     "run": run.app,
     "release": release.app,
+    "rights": rights.app,
+    "extract": extract.app,
+    "incident": incident.app,
     "log": log.app,
     "people": people.app,
+    "backup": backup.app,
     "deid": deid.app,
 }.items():
     app.add_typer(commands, name=noun)

@@ -22,6 +22,14 @@ def request(
     not_after: Annotated[str, typer.Option(help="Last moment of use, ISO 8601 with a time zone.")],
     runs: Annotated[int, typer.Option(help="How many runs.")] = 1,
     delta: Annotated[str, typer.Option(help="Delta, as a decimal number.")] = "0.00001",
+    controller: Annotated[str, typer.Option(help="Who answers for the processing; default: your organisation.")] = "",
+    controller_country: Annotated[str, typer.Option(help="Where the controller is at home, ISO 3166.")] = "CN",
+    access_country: Annotated[str, typer.Option(help="From where it is used, ISO 3166.")] = "CN",
+    justification: Annotated[str, typer.Option(help="Why these data, and no fewer, are needed.")] = "",
+    commercial: Annotated[bool, typer.Option("--commercial", help="The result is sold.")] = False,
+    undertakes: Annotated[
+        list[str] | None, typer.Option(help="A data use condition you promise to keep; may be repeated.")
+    ] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key.")] = None,
     server: Server = None,
     token_file: TokenFile = None,
@@ -38,6 +46,12 @@ def request(
         "delta": delta,
         "runs": runs,
         "not_after": not_after,
+        "controller": controller,
+        "controller_country": controller_country,
+        "access_country": access_country,
+        "justification": justification,
+        "commercial": commercial,
+        "undertakes": undertakes or [],
     }
     with connect(server, None, token_file) as service:
         made = service.post("/permits", body, key=key)
@@ -62,10 +76,88 @@ def listing(server: Server = None, token_file: TokenFile = None, as_json: AsJson
 
 
 @app.command()
-def approve(permit: str, server: Server = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Approve an application; it becomes active once enough people have."""
+def approve(
+    permit: str,
+    condition: Annotated[list[str] | None, typer.Option(help="A condition it is granted under; repeatable.")] = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Vote for an application; it becomes active once enough people have, and both sides signed where they must."""
     with connect(server, None, token_file) as service:
-        show(service.post(f"/permits/{permit}/approvals"), as_json=as_json)
+        show(service.post(f"/permits/{permit}/approvals", {"conditions": condition or []}), as_json=as_json)
+
+
+@app.command()
+def precheck(permit: str, server: Server = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Show what a machine can say about an application."""
+    with connect(server, None, token_file) as service:
+        found = service.get(f"/permits/{permit}/precheck")
+    show(found if as_json else table(found["items"], ["code", "holds", "blocking", "detail"]), as_json=as_json)
+
+
+@app.command()
+def judge(
+    permit: str,
+    kind: Annotated[str, typer.Option(help="hospital, ethics or privacy.")],
+    negative: Annotated[bool, typer.Option("--negative", help="The review speaks against it.")] = False,
+    note: Annotated[str, typer.Option(help="Why; only a commitment to it is kept.")] = "",
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give the hospital's, the ethics or the privacy review of an application."""
+    body = {"kind": kind, "positive": not negative, "note": note}
+    with connect(server, None, token_file) as service:
+        show(service.post(f"/permits/{permit}/reviews", body), as_json=as_json)
+
+
+@app.command("return")
+def give_back(
+    permit: str, reason: str, server: Server = None, token_file: TokenFile = None, as_json: AsJson = False
+) -> None:
+    """Return an application for amendment."""
+    with connect(server, None, token_file) as service:
+        show(service.post(f"/permits/{permit}/return", {"reason": reason}), as_json=as_json)
+
+
+@app.command()
+def sign(
+    permit: str,
+    party: Annotated[str, typer.Option(help="holder or owner.")],
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign the terms of an approved permit; the last signature makes it active."""
+    with connect(server, None, token_file) as service:
+        show(service.post(f"/permits/{permit}/signatures", {"party": party}), as_json=as_json)
+
+
+@app.command()
+def renew(
+    permit: str, not_after: str, server: Server = None, token_file: TokenFile = None, as_json: AsJson = False
+) -> None:
+    """Draft an application that goes on with a permit, to another last moment."""
+    with connect(server, None, token_file) as service:
+        show(service.post(f"/permits/{permit}/renewal", {"not_after": not_after}), as_json=as_json)
+
+
+@app.command()
+def close(
+    permit: str, statement: str, server: Server = None, token_file: TokenFile = None, as_json: AsJson = False
+) -> None:
+    """Close a permit, with a statement of what became of the data and the results."""
+    with connect(server, None, token_file) as service:
+        show(service.post(f"/permits/{permit}/closure", {"statement": statement}), as_json=as_json)
+
+
+@app.command()
+def notices(server: Server = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """List what your organisation was told: permits that end, withdrawals, incidents."""
+    with connect(server, None, token_file) as service:
+        found = service.get("/permits/notices")
+    show(found if as_json else table(found["items"], ["at", "kind", "object"]), as_json=as_json)
 
 
 @app.command()

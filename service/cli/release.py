@@ -28,6 +28,30 @@ def review(run: str, server: Server = None, token_file: TokenFile = None, as_jso
 
 
 @app.command()
+def attacks(
+    run: str,
+    page: Annotated[Path | None, typer.Option(help="Also write the report with its plots to this HTML file.")] = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what attacks on the model found. For compliance."""
+    with connect(server, None, token_file) as service:
+        found = service.get(f"/releases/{run}/attacks")
+    html = found.pop("html")
+    if page is not None:
+        page.write_text(html, "utf-8")
+    show(found, as_json=as_json)
+
+
+@app.command()
+def audit(run: str, server: Server = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Audit the run's mechanism with canary patients: a lower bound on epsilon, beside the claim."""
+    with connect(server, None, token_file) as service:
+        show(service.post(f"/releases/{run}/canaries"), as_json=as_json)
+
+
+@app.command()
 def approve(run: str, server: Server = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
     """Approve a release. The model leaves after the second approval of somebody who is not the author."""
     with connect(server, None, token_file) as service:

@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,28 +16,82 @@ app = typer.Typer(no_args_is_help=True, help="Train a packed model under a permi
 ENDED = ("awaiting-release", "released", "refused", "failed", "cancelled")
 
 
+Model = Annotated[
+    Path | None, typer.Argument(help="Folder written by medtrain-client pack; left out for an algorithm.")
+]
+UnderPermit = Annotated[str, typer.Option("--permit", help="Permit to train under.")]
+Epsilon = Annotated[str, typer.Option("--epsilon", help="Epsilon of this run, as a decimal number.")]
+FromFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="JSON file: steps, optimiser ..., or an object with training, algorithm, search."),
+]
+
+
 @app.command()
 def submit(
-    model: Annotated[Path, typer.Argument(help="Folder written by medtrain-client pack.")],
-    permit: Annotated[str, typer.Option(help="Permit to train under.")],
-    epsilon: Annotated[str, typer.Option(help="Epsilon of this run, as a decimal number.")],
-    settings: Annotated[
-        Path | None, typer.Option(help="JSON file with steps, sampling_rate, clip, optimiser ...")
-    ] = None,
+    permit: UnderPermit,
+    epsilon: Epsilon,
+    model: Model = None,
+    settings: FromFile = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key.")] = None,
     server: Server = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a packed model for training. What it costs is reserved at once."""
-    chosen = _settings(settings)
+    """Submit a packed model for training, or an algorithm. What it costs is reserved at once."""
+    with connect(server, None, token_file) as service:
+        spec = {"spec": _spec(permit, epsilon, settings)}
+        show(service.post("/runs", files=_files(model), data=spec, key=key), as_json=as_json)
+
+
+@app.command()
+def estimate(
+    permit: UnderPermit,
+    epsilon: Epsilon,
+    settings: FromFile = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run would cost. Nothing is reserved."""
+    with connect(server, None, token_file) as service:
+        show(service.post("/runs/estimates", data={"spec": _spec(permit, epsilon, settings)}), as_json=as_json)
+
+
+@app.command()
+def rehearse(
+    permit: UnderPermit,
+    epsilon: Epsilon,
+    model: Model = None,
+    settings: FromFile = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a run for a few steps on synthetic patients, in the jail. Nothing is charged."""
+    with connect(server, None, token_file) as service:
+        spec = {"spec": _spec(permit, epsilon, settings)}
+        show(service.post("/runs/rehearsals", files=_files(model), data=spec), as_json=as_json)
+
+
+def _files(model: Path | None) -> dict[str, tuple[str, bytes]]:
+    if model is None:
+        return {}
     try:
-        files = {name: (name, (model / name).read_bytes()) for name in ("graph.json", "init.safetensors")}
+        return {name: (name, (model / name).read_bytes()) for name in ("graph.json", "init.safetensors")}
     except OSError:
         raise Misuse("the folder holds no packed model: run medtrain-client pack first") from None
-    spec = json.dumps({"permit": permit, "epsilon": epsilon, "training": chosen})
-    with connect(server, None, token_file) as service:
-        show(service.post("/runs", files=files, data={"spec": spec}, key=key), as_json=as_json)
+
+
+def _spec(permit: str, epsilon: str, settings: Path | None) -> str:
+    try:
+        chosen = json.loads(settings.read_text("utf-8")) if settings else {}
+    except OSError:
+        raise Misuse("the settings file cannot be read") from None
+    except ValueError:
+        raise Misuse("the settings file is not JSON") from None
+    whole = chosen if {"training", "algorithm", "search", "examination"} & set(chosen) else {"training": chosen}
+    return json.dumps({**whole, "permit": permit, "epsilon": epsilon})
 
 
 @app.command()
@@ -53,10 +107,11 @@ def watch(
         last = ""
         for _ in range(seconds):
             found = service.get(f"/runs/{run}")
-            if found["state"] != last:
-                last = found["state"]
+            here = f"{found['state']} {found['progress']['tenth']}/10"
+            if here != last:
+                last = here
                 say(last)
-            if last in ENDED:
+            if found["state"] in ENDED:
                 break
             time.sleep(1)
     show(found, as_json=as_json)
@@ -82,19 +137,3 @@ def certificate(run: str, server: Server = None, token_file: TokenFile = None, a
     """Show what a run's certificate says, or will say once it is released."""
     with connect(server, None, token_file) as service:
         show(service.get(f"/runs/{run}/certificate"), as_json=as_json)
-
-
-def _settings(path: Path | None) -> Any:
-    """Return the training settings of a JSON file.
-
-    Raises:
-        Misuse: there is no such file, or it is not JSON.
-    """
-    if path is None:
-        return {}
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except OSError:
-        raise Misuse("the settings file cannot be read") from None
-    except ValueError:
-        raise Misuse("the settings file is not JSON") from None

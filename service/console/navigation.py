@@ -13,6 +13,10 @@ def entries(facility: Facility, person: Person) -> list[tuple[str, str]]:
     asked = (
         ("/submissions", N_("Submissions"), Action.SUBMISSION_SHOW, Kind.SUBMISSION),
         ("/datasets", N_("Catalogue"), Action.DATASET_SHOW, Kind.DATASET),
+        ("/find", N_("Find data"), Action.DATASET_LIST, Kind.DATASET),
+        ("/use", N_("Use of our data"), Action.DATASET_LEAVE, Kind.DATASET),
+        ("/rights", N_("Patients' rights"), Action.RIGHTS_SHOW, Kind.RIGHTS),
+        ("/incidents", N_("Incidents"), Action.INCIDENT_SHOW, Kind.INCIDENT),
         ("/permits", N_("Permits"), Action.PERMIT_SHOW, Kind.PERMIT),
         ("/runs", N_("Training runs"), Action.RUN_SHOW, Kind.RUN),
         ("/releases", N_("Releases"), Action.RELEASE_SHOW, Kind.RELEASE),

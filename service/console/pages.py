@@ -12,8 +12,10 @@ from starlette.exceptions import HTTPException
 from policies.errors import MedtrainError, NotSignedIn
 from service.console import (
     catalogue,
+    course,
     door,
     facility,
+    governance,
     home,
     log,
     people,
@@ -36,7 +38,21 @@ def install(app: FastAPI) -> None:
     """Add the console's pages, its error pages and the security headers to the application."""
     app.add_middleware(SecurityHeaders)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for module in (door, public, home, submissions, catalogue, permits, runs, releases, log, people, facility):
+    for module in (
+        door,
+        public,
+        home,
+        submissions,
+        governance,
+        catalogue,
+        course,
+        permits,
+        runs,
+        releases,
+        log,
+        people,
+        facility,
+    ):
         app.include_router(module.router, dependencies=[Depends(check_same_site)], include_in_schema=False)
     for kind in (MedtrainError, RequestValidationError, HTTPException, Exception):
         _add_error_page(app, kind)

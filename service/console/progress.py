@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.sse import ServerSentEvent
 
-from service import progress
+from service import steps as steps_of
 from service.console.drawing import fragment
 from service.facility import Facility
 
@@ -17,7 +17,7 @@ WAYS = {
 """The states of what goes well, in order."""
 
 
-def drawn(kind: str, object_: str, steps: tuple[progress.Step, ...], *, waits: bool = False) -> dict[str, Any]:
+def drawn(kind: str, object_: str, steps: tuple[steps_of.Step, ...], *, waits: bool = False) -> dict[str, Any]:
     """Return what the template ``progress.html`` draws; ``waits`` for a person, so that nothing is followed."""
     reached = {step.state: step.at for step in steps}
     now = steps[-1].state
@@ -27,7 +27,7 @@ def drawn(kind: str, object_: str, steps: tuple[progress.Step, ...], *, waits: b
         "now": now,
         "way": [(state, reached.get(state)) for state in WAYS[kind]],
         "ended_badly": None if now in WAYS[kind] else (now, steps[-1].at),
-        "live": now not in progress.RESTS and not waits,
+        "live": now not in steps_of.RESTS and not waits,
     }
 
 
@@ -35,8 +35,8 @@ async def stream(
     request: Request, facility: Facility, kind: str, object_: str, after: int
 ) -> AsyncIterator[ServerSentEvent]:
     """Yield the progress as a piece of the page at each change; the last one makes the browser fetch the page anew."""
-    steps: list[progress.Step] = []
-    async for step in progress.follow(facility, kind, object_):
+    steps: list[steps_of.Step] = []
+    async for step in steps_of.follow(facility, kind, object_):
         steps.append(step)
         if step.entry > after:
             way = drawn(kind, object_, tuple(steps))

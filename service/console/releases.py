@@ -43,6 +43,12 @@ def get_release(request: Request, here: Here, visitor: Visitor, run: str) -> Res
     )  # fmt: skip
 
 
+@router.get("/{run}/attacks")
+def get_attacks(here: Here, visitor: Visitor, run: str) -> Response:
+    """Show what attacks on the model found, with plots; for those who decide."""
+    return Response(releases.attacks(here, visitor, run)["html"], media_type="text/html")
+
+
 @router.get("/{run}/approval")
 def get_approval(request: Request, here: Here, visitor: Visitor, run: str) -> Response:
     """Ask once more before approving."""

@@ -13,7 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from policies.access import Action, Kind, Resource
 from policies.errors import MedtrainError, NotFound
 from service import jobs, permits, releases, runs
-from service import progress as steps_of
+from service import steps as steps_of
 from service.api.caller import Here
 from service.console import progress
 from service.console.drawing import page, scripts, table
@@ -84,7 +84,7 @@ def post_new(
     except MedtrainError as problem:
         fresh = {**given, "key": secrets.token_hex(8)}
         return _form(request, here, visitor, fresh, problem.http_status, wrong=str(problem))
-    jobs.carry_out(made["id"])
+    jobs.begin_runs()
     return RedirectResponse(f"/runs/{made['id']}", 303)
 
 

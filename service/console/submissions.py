@@ -13,7 +13,7 @@ from policies.access import Action
 from policies.errors import MedtrainError, NotFound
 from policies.thresholds import FOLDER
 from service import catalogue, jobs, submissions
-from service import progress as steps_of
+from service import steps as steps_of
 from service.api.caller import Here
 from service.console import progress
 from service.console.drawing import page, scripts, table

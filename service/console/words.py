@@ -1,10 +1,9 @@
 """The stable words of states, roles, reasons and codes, as people read them; both languages come from the catalogue."""
 
+from service.console.marking import N_
+from service.console.words_governance import ACTIONS_GOVERNANCE, GOVERNANCE
 
-def N_(text: str) -> str:  # noqa: N802  # gettext's own name for "to be translated later"
-    """Return the text: it only marks it for the catalogue."""
-    return text
-
+__all__ = ["APPLIED_FOR", "N_", "PURPOSES", "WORDS"]
 
 STATES = {
     "received": N_("received"),
@@ -272,5 +271,17 @@ ACTIONS = {
 
 DECISIONS = {"allow": N_("allowed"), "deny": N_("denied"), "system": N_("by the service")}
 
-WORDS = {**STATES, **ROLES, **CLASSES, **REASONS, **REPORT, **PURPOSES, **CODES, **ACTIONS, **DECISIONS}
+WORDS = {
+    **GOVERNANCE,
+    **STATES,
+    **ROLES,
+    **CLASSES,
+    **REASONS,
+    **REPORT,
+    **PURPOSES,
+    **CODES,
+    **ACTIONS,
+    **ACTIONS_GOVERNANCE,
+    **DECISIONS,
+}
 """Every one of them. A word that is missing is shown as it is."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from policies.entry import Entry, decode
 from policies.errors import NotFound, Tampered
 from policies.proof import Checkpoint, open_checkpoint, receipt, sign, vkey
-from service.database import reading
+from service.database import appender, reading
 from service.log import tiles, tree
 from service.models_log import EntryRow, PositionRow
 
@@ -61,11 +61,14 @@ class Log:
         Raises:
             Tampered: the database does not continue what was published; nothing is signed then.
         """
-        while True:
-            with Session(self.database) as session, session.begin():
-                if not tree.place(session):
-                    break
+        while self._place() == tree.BATCH:
+            pass
         return self.publish()
+
+    def placed(self) -> int:
+        """Return how many entries have their place in the tree."""
+        with reading(self.database) as session:
+            return tree.head(session).size
 
     def publish(self) -> Checkpoint:
         """Write tiles, bundles and a checkpoint for the entries that have a place; return the checkpoint.
@@ -138,6 +141,10 @@ class Log:
         query = query.where(*_conditions(wanted)).order_by(PositionRow.position)
         with reading(self.database) as session, session.execute(query.execution_options(yield_per=1_000)) as found:
             yield from found.scalars()
+
+    def _place(self) -> int:
+        with appender(self.database).turn(), Session(self.database) as session, session.begin():
+            return tree.place(session)
 
 
 def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:

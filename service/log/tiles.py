@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from policies.errors import Tampered
-from policies.proof import HASH_BYTES
+from policies.proof import HASH_BYTES, Frontier, leaf_hash
 
 WIDTH = 256
 CHECKPOINT = "checkpoint"
@@ -59,14 +59,29 @@ def read_bundle(folder: Path, number: int, width: int) -> list[bytes]:
     Raises:
         Tampered: it is missing, or not of that many entries.
     """
-    raw, found, at = _read(folder, "entries", number, width), [], 0
-    while at < len(raw):
-        end = at + 2 + int.from_bytes(raw[at : at + 2], "big")
-        found.append(raw[at + 2 : end])
-        at = end
-    if at != len(raw) or len(found) < width:
+    raw, at = _read(folder, "entries", number, width), 0
+    found: list[bytes] = []
+    size, take = len(raw), found.append
+    while at < size - 1:
+        begin = at + 2
+        at = begin + (raw[at] << 8 | raw[at + 1])
+        take(raw[begin:at])
+    if at != size or len(found) < width:
         raise Tampered(f"bundle {number} of the log is damaged")
     return found[:width]
+
+
+def root_in(folder: Path, size: int) -> bytes:
+    """Return the root of the first ``size`` entries of a published log that was verified.
+
+    Raises:
+        Tampered: a bundle is missing.
+    """
+    frontier = Frontier()
+    for number in range(-(-size // WIDTH)):
+        for entry in read_bundle(folder, number, min(WIDTH, size - number * WIDTH)):
+            frontier.add(leaf_hash(entry))
+    return frontier.root()
 
 
 def read_checkpoint(folder: Path) -> bytes | None:
@@ -96,7 +111,8 @@ def publishing(folder: Path) -> Iterator[None]:
 
 def _read(folder: Path, level: int | str, number: int, width: int) -> bytes:
     whole = tile_path(folder, level, number)
-    for path in (whole, tile_path(folder, level, number, width)):
+    wider = range(width, WIDTH)  # a log that has grown since need not keep the narrower ones
+    for path in (whole, *(tile_path(folder, level, number, one) for one in wider)):
         if path.is_file():
             return path.read_bytes()
     raise Tampered(f"{'bundle' if level == 'entries' else 'tile'} {number} of the log is missing")

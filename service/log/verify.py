@@ -1,19 +1,23 @@
 """Checking the whole log: the published folder with public values only, and the database behind it."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from policies.entry import Entry, decode
 from policies.errors import NotFound, Tampered
-from policies.proof import Checkpoint, Frontier, leaf_hash, open_checkpoint
+from policies.proof import Checkpoint, Frontier, open_checkpoint
 from service.database import reading
 from service.log import tiles, tree
 from service.log.log import Log
 from service.models_log import EntryRow, NodeRow, PendingRow, PositionRow
+
+COPIED = ("at", "actor", "action", "kind", "object", "permit", "decision")
+"""What the database copies out of an entry into columns, for searching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,10 @@ def verify_folder(folder: Path, trusted: str, since: bytes | None = None) -> Log
     grown = _Grown(older)
     for number in range(-(-checkpoint.size // tiles.WIDTH)):
         width = min(tiles.WIDTH, checkpoint.size - number * tiles.WIDTH)
-        leaves = [leaf_hash(entry) for entry in tiles.read_bundle(folder, number, width)]
+        leaves = [sha256(b"\0" + entry).digest() for entry in tiles.read_bundle(folder, number, width)]
         grown.check_tile(folder, 0, number, leaves)
-        for leaf in leaves:
-            for level, node, value in grown.add(leaf):
-                grown.keep(folder, level, node, value)
+        for level, node, value in grown.extend(leaves):
+            grown.keep(folder, level, node, value)
     grown.finish(folder, checkpoint)
     return LogVerification(checkpoint.size, note.decode(), older.size if older else None)
 
@@ -102,6 +105,16 @@ class _Grown:
         self._check_older()
         return done
 
+    def extend(self, leaves: list[bytes]) -> list[tuple[int, int, bytes]]:
+        """Append leaves; return the subtrees they complete, as ``add`` does. A whole tile is hashed level by level."""
+        begin, size = self._tree.size, len(leaves)
+        watched = self._older is not None and begin < self._older.size < begin + size
+        if size < tiles.WIDTH or watched:
+            return [done for leaf in leaves for done in self.add(leaf)]
+        done = self._tree.add_subtree(tree.STEP, top(leaves))
+        self._check_older()
+        return done
+
     def keep(self, folder: Path, level: int, node: int, value: bytes) -> None:
         """Collect the hashes of a higher tile; compare it when it is full."""
         if level % tree.STEP:
@@ -134,28 +147,44 @@ class _Grown:
             raise Tampered("the log is not a continuation of the older checkpoint: it was rewritten")
 
 
+def top(hashes: list[bytes]) -> bytes:
+    """Return the root over a power of two of hashes."""
+    while len(hashes) > 1:
+        hashes = [sha256(b"\1" + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
+    return hashes[0]
+
+
 def _verify_database(session: Session, published: Checkpoint) -> None:
     grown, head = _Grown(published), tree.head(session)
-    columns = (EntryRow.at, EntryRow.actor, EntryRow.action, EntryRow.kind, EntryRow.object, EntryRow.permit)
-    rows = sa.select(PositionRow.position, PositionRow.leaf, EntryRow.body, *columns, EntryRow.decision)
+    copies = [getattr(EntryRow, name) for name in COPIED]
+    rows = sa.select(PositionRow.position, PositionRow.leaf, EntryRow.body, *copies)
     rows = rows.join(EntryRow, EntryRow.id == PositionRow.entry).order_by(PositionRow.position)
-    with session.execute(rows.execution_options(yield_per=1_000)) as found:
-        for expected, row in enumerate(found):
-            place, leaf, body, *copied = row
-            if place != expected or leaf != leaf_hash(body):
-                raise Tampered("an entry of the database is not the one that has its place in the log")
-            if copied != _copied(decode(body)):
-                raise Tampered("a searchable column of the database does not fit its entry")
-            for level, number, value in grown.add(leaf):
-                if level % tree.STEP == 0 and session.get_one(NodeRow, (level, number)).hash != value:
+    stored = sa.select(NodeRow.level, NodeRow.number, NodeRow.hash)
+    nodes = {(level, number): value for level, number, value in session.execute(stored)}
+    size = 0
+    with session.connection().execution_options(yield_per=tiles.WIDTH).execute(rows) as found:
+        for some in found.partitions():
+            for expected, (place, leaf, body, *copied) in enumerate(some, size):
+                if place != expected or leaf != sha256(b"\0" + body).digest():
+                    raise Tampered("an entry of the database is not the one that has its place in the log")
+                if copied != _copied(body):
+                    raise Tampered("a searchable column of the database does not fit its entry")
+            size += len(some)
+            for level, number, value in grown.extend([row[1] for row in some]):
+                if level % tree.STEP == 0 and nodes.get((level, number)) != value:
                     raise Tampered("a stored hash of the database does not fit the entries")
     grown.check(Checkpoint(published.origin, head.size, head.root))
     if published.size > head.size:
         raise Tampered("the database holds fewer entries than were published")
 
 
-def _copied(entry: Entry) -> list[str | None]:
-    return [entry.at, entry.actor, entry.action, entry.kind, entry.object, entry.permit, entry.decision]
+def _copied(body: bytes) -> list[str | None]:
+    """Return what the columns must hold. Whether the bytes are an entry was decided when they were written."""
+    try:
+        value = orjson.loads(body)
+        return [value[name] for name in COPIED]
+    except (ValueError, TypeError, KeyError):
+        raise Tampered("an entry of the database is not one") from None
 
 
 def _opened(note: bytes | None, trusted: str) -> Checkpoint | None:

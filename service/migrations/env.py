@@ -4,7 +4,7 @@ from typing import Any
 
 from alembic import context
 
-from service import models_log  # noqa: F401  # registers the log's tables
+from service import models_governance, models_log  # noqa: F401  # registers their tables
 from service.models import Base
 
 

@@ -4,7 +4,9 @@ Reservations, voids and merges take turns, on SQLite by its one write lock and o
 that two which fit alone but not together are never both admitted. Sums are whole numbers.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -17,6 +19,9 @@ from policies.states import ChargeState
 from policies.thresholds import Budget
 from service.models import BalanceRow, ChargeMemberRow, ChargeRow, MergedTokenRow
 from service.repositories.place import Place, batches, inserting, take_turns
+
+CHARGED, VOIDED = "charged", "voided"
+"""Facts of the log entries with which charges begin and are given back."""
 
 LEDGER = 0x6C656467  # the ledger's turn: any fixed number
 
@@ -47,8 +52,8 @@ class SqlCharges:
             check_admission(_sums(work.session, asked), asked, self._rules)
             for charge in new:
                 _insert(work.session, charge, entry.at)
-            _add(work.session, asked)
-            work.add(entry)
+            add_balances(work.session, asked)
+            work.add(replace(entry, facts={**entry.facts, CHARGED: tuple(map(_said, new))}))
 
     def spend(self, run: str, entry: Entry) -> None:
         """Mark the charges of a run as spent, before the worker gets its data key. There is no way back.
@@ -80,7 +85,7 @@ class SqlCharges:
             kept, gone = known.get(kept, kept), known.get(gone, gone)
             if kept == gone:
                 raise Misuse("the two tokens are one patient already")
-            _add(work.session, {kept: _sums(work.session, (gone,)).get(gone, NOTHING)})
+            add_balances(work.session, {kept: _sums(work.session, (gone,)).get(gone, NOTHING)})
             work.session.execute(sa.delete(BalanceRow).where(BalanceRow.token == gone))
             work.session.execute(sa.update(MergedTokenRow).where(MergedTokenRow.kept == gone).values(kept=kept))
             work.session.add(MergedTokenRow(gone=gone, kept=kept))
@@ -113,7 +118,8 @@ class SqlCharges:
             if state is ChargeState.VOIDED:
                 kept = _kept(work.session, {token for charge in changed for token in charge.tokens})
                 back = together(changed, lambda token: kept.get(token, token))
-                _add(work.session, {token: NOTHING - amount for token, amount in back.items()})
+                add_balances(work.session, {token: NOTHING - amount for token, amount in back.items()})
+                entry = replace(entry, facts={**entry.facts, VOIDED: tuple(old.id for old in changed)})
             work.add(entry)
 
 
@@ -148,7 +154,18 @@ def _insert(session: Session, charge: Charge, at: str) -> None:
     )
 
 
-def _add(session: Session, amounts: Mapping[str, Amount]) -> None:
+def crowd(tokens: Iterable[str]) -> str:
+    """Return the hash by which the log speaks of a set of patients. Tokens are keyed, so it cannot be guessed."""
+    return hashlib.sha256("\n".join(sorted(tokens)).encode()).hexdigest()
+
+
+def _said(charge: Charge) -> str:
+    """Return what the log keeps of a charge, so that a restored backup can be charged again."""
+    rho, delta = charge.amount.units()
+    return f"{charge.id}:{rho}:{delta}:{crowd(charge.tokens)}"
+
+
+def add_balances(session: Session, amounts: Mapping[str, Amount]) -> None:
     """Add to the balances, which the caller's turn protects."""
     rows = [{"token": token, "rho": (u := amounts[token].units())[0], "delta": u[1]} for token in sorted(amounts)]
     for some in batches(rows):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from datasets.versions import DataClass, Dataset, DatasetVersion
+from datasets.versions import USUAL_LEVEL, DataClass, Dataset, DatasetVersion
 from policies.entry import Entry
 from policies.errors import Conflict, NotFound
 from service.models import DatasetRow, VersionRow
@@ -51,7 +51,9 @@ class SqlDatasets:
                 work.session.add(row)
             elif (row.org, row.data_class) != (dataset.owner_org, dataset.data_class.value):
                 raise Conflict("a dataset keeps its owner and its data class")
-            row.title, row.document = dataset.title, {**row.document, "purposes": sorted(dataset.purposes)}
+            kept = {"purposes": sorted(dataset.purposes), "diseases": sorted(dataset.diseases)}
+            row.title = dataset.title
+            row.document = {**row.document, **kept, "level": dataset.level, "genomic": dataset.genomic}
             work.add(entry)
 
 
@@ -107,7 +109,17 @@ class SqlVersions:
 
 
 def _dataset(row: DatasetRow) -> Dataset:
-    return Dataset(row.id, row.title, row.org, DataClass(row.data_class), frozenset(row.document.get("purposes", ())))
+    said, kind = row.document, DataClass(row.data_class)
+    return Dataset(
+        row.id,
+        row.title,
+        row.org,
+        kind,
+        frozenset(said.get("purposes", ())),
+        frozenset(said.get("diseases", ())),
+        int(said.get("level", USUAL_LEVEL[kind])),
+        bool(said.get("genomic", False)),
+    )
 
 
 def _version(row: VersionRow) -> DatasetVersion:

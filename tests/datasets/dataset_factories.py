@@ -92,6 +92,8 @@ def permit(**changed: Any) -> Permit:
         "people": frozenset({"gu"}),
         "purpose": "DUO:0000006",
         "legal_basis": "PIPL article 13",
+        "ethics": "e-1",
+        "controller": "aico",
         "dataset": "demo",
         "versions": (1, None),
         "recipes": ("demo-diabetes",),

@@ -5,14 +5,13 @@ from decimal import Decimal
 import pytest
 from dataset_factories import NOW, compliance, dataset, entry, officer, permit, person
 
+from datasets.deciding import approve, check_can_approve
 from datasets.permits import (
     MemoryPermits,
     Permit,
     Request,
     Usage,
-    approve,
     check_can_activate,
-    check_can_approve,
     check_can_start_run,
     check_can_submit,
     step,
@@ -27,9 +26,11 @@ from policies.errors import (
     Refused,
     SeparationOfDuty,
 )
+from policies.review import permit_rules
 from policies.states import PermitState
 
 SUBMITTED, ACTIVE = PermitState.SUBMITTED, PermitState.ACTIVE
+SHORT = permit_rules().demonstration
 END = datetime(2026, 12, 31, tzinfo=UTC)
 
 
@@ -109,9 +110,9 @@ def test_a_submission_that_breaks_a_rule_is_refused(who, what, where, why) -> No
 
 
 def test_two_different_compliance_people_make_a_permit_approved() -> None:
-    once = approve(compliance("wang"), permit(state=SUBMITTED), NOW)
+    once = approve(compliance("wang"), permit(state=SUBMITTED), SHORT, NOW)
     assert once.state is SUBMITTED
-    twice = approve(compliance("zhao"), once, NOW)
+    twice = approve(compliance("zhao"), once, SHORT, NOW)
     assert (twice.state, twice.approvals) == (PermitState.APPROVED, ("wang", "zhao"))
 
 
@@ -129,7 +130,7 @@ def test_two_different_compliance_people_make_a_permit_approved() -> None:
 )
 def test_an_approval_that_breaks_a_rule_is_refused(who, what, why) -> None:
     with pytest.raises(why) as refusal:
-        check_can_approve(who, what, NOW)
+        check_can_approve(who, what, SHORT, NOW)
     assert refusal.type is why
 
 

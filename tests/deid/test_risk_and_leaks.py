@@ -5,13 +5,13 @@ from collections import Counter
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.identity import Claim, known, link, resident_number
 from deid.policy import load_profile
 from deid.risk import QUASI, measure
-from deid.transform.generalise import pool_rare
+from deid.transform.generalise import holders, pooled
 from deid.transform.pseudonym import pseudonymiser
 from deid.transform.shift import offsets
 from deid.verify import Identity, look, second_look
@@ -26,6 +26,7 @@ def people(rows: list[tuple]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+@settings(deadline=None)
 @given(st.lists(ROW, max_size=25))
 def test_risk_is_what_brute_force_finds(rows: list[tuple]) -> None:
     shown = [row for row in rows if not row[5]]
@@ -127,11 +128,18 @@ ONE = Identity("p1", (("王伟", "NAME"), ("13800000000", "PHONE"), ("1960-03-05
         ("电话１３８-0000 0000。", "p2", "PHONE"),
         ("王 伟自诉", "p1", "NAME"),
         (f"证号{ID}。", "p2", "resident-number"),
+        ("电话一三八零零零零〇〇〇〇", "p2", "PHONE"),
+        ("联系139 1111 2222", "p2", "mobile-number"),
+        ("患者Wang Wei入院", "p1", "NAME"),
+        ("pt. WEI, Wáng seen", "p1", "NAME"),
+        ("王*伟", "p1", "NAME"),
+        ("王\u200b伟", "p1", "NAME"),
+        ("建明 欧阳", "p3", "NAME"),
     ],
 )
 def test_the_second_look_finds_what_is_left(text: str, patient: str, kind: str) -> None:
     with pytest.raises(LeakFound, match=kind) as caught:
-        second_look(published(text, patient), [ONE])
+        second_look(published(text, patient), [ONE, Identity("p3", (("欧阳建明", "NAME"),))])
     assert "138" not in str(caught.value)
 
 
@@ -149,8 +157,8 @@ def test_hits_say_where_and_never_what() -> None:
 
 def test_values_of_few_patients_are_pooled() -> None:
     frame = pl.DataFrame({"patient": ["1", "2", "3", "3"], "by": ["x"] * 4, "v": ["a", "a", "b", "b"]})
-    pooled, cells = pool_rare(frame, "v", ("by",), 2)
-    assert (pooled["v"].to_list(), cells) == (["a", "a", "other", "other"], 2)
+    made, cells = pooled(frame, "v", ("by",), holders(frame, "v", ("by",)), 2)
+    assert (made["v"].to_list(), cells) == (["a", "a", "other", "other"], 2)
 
 
 def test_the_profiles_grow_stricter() -> None:

@@ -353,8 +353,9 @@ def test_without_libseccomp_no_tier_holds(monkeypatch: pytest.MonkeyPatch) -> No
     assert probe().tier is Tier.T0
 
 
-def test_the_filter_is_not_built_when_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seccomp, "DENIED", "ptrace no_such_call")
+@pytest.mark.parametrize("names", ["DENIED", "ALLOWED"])
+def test_the_filter_is_not_built_when_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    monkeypatch.setattr(seccomp, names, "ptrace no_such_call")
     with pytest.raises(JailTooWeak, match="no_such_call"):
         seccomp.program(namespaces=True)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,15 @@ from policies.access import (
 )
 from policies.errors import Frozen, PermitExpired, Refused, SeparationOfDuty
 from policies.people import Person, Role
+from policies.states import (
+    ExtractState,
+    IncidentState,
+    PermitState,
+    RightsState,
+    RunState,
+    SubmissionState,
+    VersionState,
+)
 
 O, P, C, A, S, K = (
     Role.DATA_OFFICER,
@@ -50,9 +60,35 @@ TABLE: dict[Action, tuple[Kind, str, set[Role], set[Role]]] = {
     Action.DATASET_SHOW: (Kind.DATASET, "published", {O, P, C, A}, {O, P, C, A}),
     Action.DATASET_PUBLISH: (Kind.DATASET, "draft", {O}, set()),
     Action.DATASET_WITHDRAW_PATIENT: (Kind.DATASET, "published", {O}, set()),
+    Action.DATASET_MERGE_PATIENTS: (Kind.DATASET, "published", {O}, set()),
+    Action.DATASET_DESCRIBE: (Kind.DATASET, "published", {O}, set()),
+    Action.DATASET_MEASURE: (Kind.DATASET, "published", {O}, set()),
+    Action.DATASET_COUNT: (Kind.DATASET, "published", {P}, {P}),
+    Action.DATASET_LINEAGE: (Kind.DATASET, "published", {O, C, A}, {C, A}),
+    Action.DATASET_USE: (Kind.DATASET, "published", {O, C, A}, {C, A}),
+    Action.DATASET_ASSESS: (Kind.DATASET, "published", {O, C, A}, {C, A}),
+    Action.DATASET_LEAVE: (Kind.DATASET, "published", {O}, set()),
     Action.PERMIT_CREATE: (Kind.PERMIT, "draft", {P}, set()),
+    Action.PERMIT_AMEND: (Kind.PERMIT, "returned", {P}, set()),
+    Action.PERMIT_RENEW: (Kind.PERMIT, "active", {P}, set()),
+    Action.PERMIT_CLOSE: (Kind.PERMIT, "active", {P}, set()),
+    Action.PERMIT_SIGN: (Kind.PERMIT, "approved", {P}, set()),
+    Action.PERMIT_REVIEW_OWNER: (Kind.PERMIT, "submitted", {O}, set()),
+    Action.PERMIT_SIGN_OWNER: (Kind.PERMIT, "approved", {O}, set()),
+    Action.RUN_START: (Kind.PERMIT, "active", {P}, set()),
+    Action.RUN_CHECKPOINT: (Kind.PERMIT, "active", {P}, set()),
+    Action.RUN_RELEASE: (Kind.PERMIT, "active", {P}, set()),
+    Action.EXTRACT_PREPARE: (Kind.PERMIT, "active", {P}, set()),
+    Action.EXTRACT_SHOW: (Kind.EXTRACT, "prepared", {P, C, A}, {C, A}),
+    Action.EXTRACT_FETCH: (Kind.EXTRACT, "prepared", {P}, set()),
+    Action.RIGHTS_FILE: (Kind.RIGHTS, "received", {O}, set()),
+    Action.RIGHTS_SHOW: (Kind.RIGHTS, "received", {O, C, A}, {C, A}),
+    Action.RIGHTS_DECIDE: (Kind.RIGHTS, "received", {O}, set()),
+    Action.INCIDENT_SHOW: (Kind.INCIDENT, "open", {O, C, A, S, K}, {C, A, S, K}),
+    Action.INCIDENT_RECORD: (Kind.INCIDENT, "open", {C, K}, {C, K}),
+    Action.INCIDENT_SUBJECTS: (Kind.INCIDENT, "open", {O}, set()),
     Action.PERMIT_SUBMIT: (Kind.PERMIT, "draft", {P}, set()),
-    Action.PERMIT_SHOW: (Kind.PERMIT, "active", {P, C, A}, {C, A}),
+    Action.PERMIT_SHOW: (Kind.PERMIT, "active", {O, P, C, A}, {C, A}),
     Action.PERMIT_REVIEW: (Kind.PERMIT, "submitted", {C}, {C}),
     Action.PERMIT_APPROVE: (Kind.PERMIT, "submitted", {C}, {C}),
     Action.PERMIT_RETURN: (Kind.PERMIT, "submitted", {C}, {C}),
@@ -76,7 +112,9 @@ TABLE: dict[Action, tuple[Kind, str, set[Role], set[Role]]] = {
 }
 FROZEN = {
     Action.SUBMISSION_UPLOAD, Action.SUBMISSION_PROCESS, Action.SUBMISSION_ACCEPT, Action.SUBMISSION_READ_QUARANTINE,
-    Action.DATASET_PUBLISH, Action.RUN_SUBMIT, Action.RELEASE_APPROVE, Action.RELEASE_FETCH,
+    Action.DATASET_PUBLISH, Action.DATASET_MEASURE, Action.DATASET_COUNT, Action.RUN_SUBMIT, Action.RUN_START,
+    Action.RUN_CHECKPOINT, Action.RUN_RELEASE, Action.EXTRACT_PREPARE, Action.EXTRACT_FETCH, Action.RELEASE_APPROVE,
+    Action.RELEASE_FETCH,
 }  # fmt: skip
 IN_FORCE = Context(now=5, not_before=5, not_after=6)
 
@@ -85,7 +123,7 @@ def person(role: Role, org: str = "ours") -> Person:
     return Person("wang", org, frozenset({role}))
 
 
-def resource(action: Action, **changes: str) -> Resource:
+def resource(action: Action, **changes: Any) -> Resource:
     kind, state, _, _ = TABLE[action]
     return replace(Resource(kind, "o-1", org="ours", author="li", state=state), **changes)
 
@@ -100,6 +138,93 @@ def test_every_role_may_do_exactly_what_the_table_says(role: Role, action: Actio
     _, _, own, foreign = TABLE[action]
     assert decide(person(role), action, resource(action), IN_FORCE).allowed is (role in own)
     assert decide(person(role, "theirs"), action, resource(action), IN_FORCE).allowed is (role in foreign)
+
+
+STATES: dict[Kind, tuple[str, ...]] = {
+    Kind.SUBMISSION: tuple(SubmissionState),
+    Kind.DATASET: ("", *VersionState),
+    Kind.PERMIT: tuple(PermitState),
+    Kind.RUN: tuple(RunState),
+    Kind.RELEASE: tuple(RunState),
+    Kind.EXTRACT: tuple(ExtractState),
+    Kind.RIGHTS: tuple(RightsState),
+    Kind.INCIDENT: tuple(IncidentState),
+}
+# Action -> the only states in which what the first table says holds; an action that is not named: every state
+ONLY_IN: dict[Action, set[str]] = {
+    Action.DATASET_COUNT: {"published"},
+    Action.RUN_SUBMIT: {"active"},
+    Action.RUN_START: {"active"},
+    Action.RUN_CHECKPOINT: {"active"},
+    Action.RUN_RELEASE: {"active", "expired"},
+    Action.EXTRACT_PREPARE: {"active"},
+    Action.EXTRACT_FETCH: {"prepared", "delivered"},
+    Action.RELEASE_FETCH: {"released"},
+    Action.PERMIT_REVIEW_OWNER: set(PermitState) - {"draft"},
+    Action.PERMIT_SIGN_OWNER: set(PermitState) - {"draft"},
+}
+# Action -> roles that only may while it is published or, of the second, no draft
+PUBLISHED_ONLY = {Action.DATASET_LIST: {P}, Action.DATASET_SHOW: {P}}
+NO_DRAFT = {Action.PERMIT_SHOW: {O}}
+
+
+def expected(action: Action, role: Role, state: str, own: bool) -> bool:
+    """Return what the two tables say about one role, action and state."""
+    _, _, mine, foreign = TABLE[action]
+    if state not in ONLY_IN.get(action, {state}) or (state == "draft" and role in NO_DRAFT.get(action, ())):
+        return False
+    limited = action in PUBLISHED_ONLY and (role is P or (role is O and not own))
+    return role in (mine if own else foreign) and (state == "published" or not limited)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_role_in_every_state_may_do_exactly_what_the_tables_say(action: Action) -> None:
+    wrong = [
+        (role, state, own)
+        for role in Role
+        for state in STATES.get(TABLE[action][0], ("",))
+        for own in (True, False)
+        if decide(
+            person(role, "ours" if own else "theirs"), action, resource(action, state=str(state)), IN_FORCE
+        ).allowed
+        is not expected(action, role, str(state), own)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "action",
+    [Action.PERMIT_SUBMIT, Action.RUN_SUBMIT, Action.RUN_START, Action.RUN_CHECKPOINT, Action.RUN_RELEASE,
+     Action.EXTRACT_PREPARE],
+)  # fmt: skip
+def test_human_genetic_resources_do_not_go_to_a_foreign_party(action: Action) -> None:
+    for genomic, foreign in ((True, False), (False, True)):
+        check(person(P), action, resource(action, genomic=genomic), replace(IN_FORCE, foreign=foreign))
+    with pytest.raises(Refused, match="foreign party"):
+        check(person(P), action, resource(action, genomic=True), replace(IN_FORCE, foreign=True))
+
+
+@pytest.mark.parametrize("level", range(1, 6))
+def test_the_level_of_the_data_decides_who_sees_them_and_who_trains(level: int) -> None:
+    may_see = {role for role in Role if decide(person(role), Action.DATASET_SHOW, about(level), IN_FORCE).allowed}
+    assert may_see == ({O, P, C, A} if level <= 3 else {O, C, A})
+    foreign = {r for r in Role if decide(person(r, "theirs"), Action.DATASET_LIST, about(level), IN_FORCE).allowed}
+    assert foreign == ({O, P, C, A} if level <= 3 else {C, A})
+    trains = decide(person(P), Action.RUN_SUBMIT, resource(Action.RUN_SUBMIT, level=level), IN_FORCE)
+    assert trains.allowed is (level < 5)
+
+
+def about(level: int) -> Resource:
+    return resource(Action.DATASET_SHOW, level=level)
+
+
+@pytest.mark.parametrize(
+    "action", [Action.PERMIT_REVIEW, Action.PERMIT_APPROVE, Action.PERMIT_RETURN, Action.PERMIT_REJECT]
+)
+def test_who_has_an_interest_does_not_decide(action: Action) -> None:
+    check(person(C), action, resource(action))
+    with pytest.raises(SeparationOfDuty, match="interest"):
+        check(person(C), action, resource(action), Context(conflicted=True))
 
 
 @pytest.mark.parametrize("action", sorted(FROZEN))

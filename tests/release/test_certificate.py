@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -246,6 +248,32 @@ def test_the_loading_example_of_the_readme_runs(released: Path, monkeypatch: pyt
     monkeypatch.setitem(__import__("sys").modules, "my_models", SimpleNamespace(make_model=Head))
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out == "torch.Size([1, 2])\n"
+
+
+def test_the_example_runs_where_nothing_of_the_facility_is_installed(released: Path, tmp_path: Path) -> None:
+    """Plain torch and safetensors: no server package and no client can be imported, none is needed."""
+    code = (released / release.README).read_text("utf-8").split("```python\n")[1].split("```")[0]
+    (tmp_path / "my_models.py").write_text(
+        "import torch\n"
+        "class Model(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.head = torch.nn.Linear(3, 2)\n"
+        "    def forward(self, x):\n"
+        "        return self.head(x)\n"
+        "make_model = Model\n"
+    )
+    site = [path for path in sys.path if path.endswith("site-packages")]
+    program = f"""
+import importlib.util, sys
+sys.path += {[*site, str(tmp_path)]!r}
+for name in ("service", "policies", "training_sandbox", "datasets", "deid", "medtrain_client"):
+    assert importlib.util.find_spec(name) is None, name
+{code}"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], cwd=released, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "torch.Size([1, 2])\n"), done.stderr
 
 
 def test_the_model_card_repeats_the_figures(released: Path, ran: tuple) -> None:

@@ -2,20 +2,32 @@
 
 import io
 import json
+import os
 import runpy
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import save
 
-from training_sandbox import egress, worker
-from training_sandbox.jail.collect import collect
+from policies.errors import Tampered
+from training_sandbox import audit, egress, trainer, worker
+from training_sandbox.algorithms import registry
+from training_sandbox.algorithms.teller import plan_of
+from training_sandbox.attacks import membership, report
+from training_sandbox.graph import format as form
+from training_sandbox.jail.collect import collect, take
 from training_sandbox.jail.limits import Folders, Limits
 from training_sandbox.jail.probe import probe
 from training_sandbox.jail.run import run
 from training_sandbox.jail.tiers import Tier
+from training_sandbox.job import CHECKPOINT, Job
+from training_sandbox.settings import Optimiser
 
 
 def failure(folder: SimpleNamespace, keys: bytes) -> str:
@@ -112,13 +124,131 @@ def test_the_module_runs_as_a_program(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert ended.value.code == 1
 
 
+def outputs_of(folder: SimpleNamespace) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.out.iterdir()}
+
+
+def test_a_killed_worker_goes_on_where_it_was_and_ends_in_the_same_bits(
+    tmp_path: Path, ran: tuple, made: SimpleNamespace
+) -> None:
+    """kill -9 after the sixth tenth, in a process of its own; the service then hands the checkpoint back."""
+    folder = made.write_job(tmp_path)
+    child = os.fork()
+    if child == 0:
+
+        def die(word: str) -> None:
+            if word == "tenth 6":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        worker.work(made.KEYS, folder.data, folder.out, die)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    left = take(folder.out, CHECKPOINT, 1 << 20)
+    assert left
+    assert not (folder.out / egress.MODEL).exists()
+    (folder.data / CHECKPOINT).write_bytes(left)
+    for path in folder.out.iterdir():
+        path.unlink()
+    taken: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        right = trainer.gradient
+        patched.setattr(trainer, "gradient", lambda *a, **k: (taken.append(k["step"]), right(*a, **k))[1])
+        assert worker.work(made.KEYS, folder.data, folder.out, lambda _: None) == 0
+    assert min(taken) > 6
+    assert outputs_of(folder) == ran[1]
+
+
+def algorithm_job(made: SimpleNamespace, root: Path, name: str, **settings: float) -> SimpleNamespace:
+    algorithm = registry.read(name, settings)
+    graph = algorithm.graph(3, 2)
+    files = {
+        "graph.json": graph.to_json(),
+        "init.safetensors": save({t.name: np.zeros(t.shape, np.float32) for t in graph.parameters}),
+        "train.parquet": made.encrypted(made.table(), "run/r-1/train"),
+        "holdout.parquet": made.encrypted(made.table(80, 2), "run/r-1/holdout"),
+    }
+    plan = plan_of(made.PLAN, algorithm.releases(3, 2))
+    job = made.make_job(files, plan=plan, algorithm=name, settings=tuple(sorted(settings.items())))
+    folder = made.JobFolder(root / "in", root / "out", job)
+    for path in (folder.data, folder.out):
+        path.mkdir()
+    for file, raw in {**files, "job.json": job.to_json()}.items():
+        (folder.data / file).write_bytes(raw)
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(registry.ALGORITHMS))
+def test_an_algorithm_gives_a_model_a_step_log_and_figures_like_a_graph(
+    tmp_path: Path, made: SimpleNamespace, name: str
+) -> None:
+    folder = algorithm_job(made, tmp_path, name)
+    assert Job.from_json(folder.job.to_json()) == folder.job
+    assert worker.work(made.KEYS, folder.data, folder.out, lambda _: None) == 0
+    graph = form.read((folder.data / "graph.json").read_bytes())
+    vetted = egress.vet(outputs_of(folder), graph, folder.job)
+    assert audit.audit(folder.job, vetted.steps).steps == folder.job.plan.steps
+    assert (vetted.result.charged["accuracy"] is None) == (name in registry.UNLABELLED)
+    assert bool(vetted.attacks["membership"]) == (name not in registry.UNLABELLED)
+
+
+def test_an_evaluation_trains_nothing_and_gives_charged_figures(tmp_path: Path, made: SimpleNamespace) -> None:
+    folder = made.write_job(tmp_path, algorithm="evaluation-only")
+    words: list[str] = []
+    assert worker.work(made.KEYS, folder.data, folder.out, words.append) == 0
+    assert words == ["started", "evaluating", "finished"]
+    vetted = egress.vet(outputs_of(folder), made.GRAPH, folder.job)
+    assert vetted.model == egress.canonical_model(made.weights(), made.GRAPH)
+    assert vetted.result.charged["auc"] is not None
+    found = audit.audit(folder.job, vetted.steps)
+    assert (found.steps, found.training.pld) == (0, 0.0)
+    assert found.evaluation.pld > 0
+    with pytest.raises(audit.AuditFailed, match="logs no step"):
+        audit.audit(folder.job, b"{}\n")
+
+
+def test_a_search_is_one_plan_and_every_look_is_charged(tmp_path: Path, made: SimpleNamespace) -> None:
+    tried = (Optimiser(learning_rate=1e-6), Optimiser(learning_rate=0.5))
+    folder = made.write_job(tmp_path, search=tried)
+    assert Job.from_json(folder.job.to_json()) == folder.job
+    assert worker.work(made.KEYS, folder.data, folder.out, lambda _: None) == 0
+    vetted = egress.vet(outputs_of(folder), made.GRAPH, folder.job)
+    assert vetted.steps.count(b"\n") == made.PLAN.steps
+    assert vetted.result.exact["auc"] > 0.7
+    found = audit.audit(folder.job, vetted.steps)
+    once = audit.audit(made.replace(folder.job, search=()), vetted.steps)
+    assert found.evaluation.pld > once.evaluation.pld
+    assert found.training == once.training
+
+
+def test_a_search_that_does_not_share_out_the_steps_is_no_job(tmp_path: Path, made: SimpleNamespace) -> None:
+    with pytest.raises(Tampered, match="shares out"):
+        made.write_job(tmp_path, search=(Optimiser(),) * 3)
+
+
+def test_shadow_models_are_attacked_on_request(tmp_path: Path, made: SimpleNamespace) -> None:
+    folder = made.write_job(tmp_path, examination=(("shadows", 4),))
+    assert Job.from_json(folder.job.to_json()) == folder.job
+    assert worker.work(made.KEYS, folder.data, folder.out, lambda _: None) == 0
+    vetted = egress.vet(outputs_of(folder), made.GRAPH, folder.job)
+    assert [one["name"] for one in vetted.attacks["membership"]] == ["loss", "lira"]
+    audit.check_attacks(vetted.attacks, audit.audit(folder.job, vetted.steps))
+
+
+def test_a_model_that_an_attack_sees_through_is_no_release(made: SimpleNamespace, ran: tuple) -> None:
+    sure = membership.by_score("loss", np.ones(500), np.zeros(500)).as_dict()
+    found = {**report.nothing(), "membership": [sure]}
+    audited = audit.audit(ran[0], ran[1][egress.STEPS])
+    with pytest.raises(audit.AuditFailed, match="did better"):
+        audit.check_attacks(found, audit.Audit(1, replace(audited.training, pld=0.5), audited.evaluation))
+
+
 @pytest.mark.parametrize("tier", [Tier.T1, Tier.T2])
 def test_the_worker_trains_inside_the_jail(tmp_path: Path, ran: tuple, made: SimpleNamespace, tier: Tier) -> None:
     if not probe((tier,)).findings[0].held:
         pytest.skip(f"this machine cannot hold {tier.value}: {probe((tier,)).findings[0].problem}")
     folder = made.write_job(tmp_path)
     words: list[str] = []
-    limits = Limits(memory=3 << 30, wall_seconds=60)
+    limits = Limits(memory=3 << 30, wall_seconds=300)
     ending = run(Folders(folder.data, folder.out), made.KEYS, limits, tier, heard=words.append)
     assert (ending.outcome, ending.tier) == ("ok", tier)
     assert words == ["started", *(f"tenth {n}" for n in range(1, 11)), "evaluating", "finished"]
@@ -129,6 +259,6 @@ def test_the_worker_trains_inside_the_jail(tmp_path: Path, ran: tuple, made: Sim
 def test_a_job_that_fails_in_the_jail_says_why_in_one_word(tmp_path: Path, made: SimpleNamespace) -> None:
     tier = probe().tier
     folder = made.write_job(tmp_path)
-    ending = run(Folders(folder.data, folder.out), b"{}\n", Limits(wall_seconds=60), tier)
+    ending = run(Folders(folder.data, folder.out), b"{}\n", Limits(wall_seconds=300), tier)
     assert (ending.outcome, ending.reason) == ("failed", "")
     assert egress.failure_code(collect(folder.out, egress.OUTPUTS, 1 << 20)) == "tampered"

@@ -151,6 +151,22 @@ def _fill(folder: Path) -> str:
     return "leaked"
 
 
+def _shared_files(_: World) -> Iterable[str]:
+    """What two jobs both can read, neither may write: its cached pages would be a blackboard between them."""
+    for path in (sys.executable, json.__file__, __file__):
+        yield _answer(partial(_open, path, os.O_WRONLY))
+
+
+def _mounts(world: World) -> Iterable[str]:
+    """The own mounts' names are readable, the neighbour's must not be among them."""
+    try:
+        said = Path("/proc/self/mountinfo").read_bytes()
+    except OSError as problem:
+        yield errno.errorcode[problem.errno or 0]
+    else:
+        yield "leaked" if os.fsencode(world.neighbour.parent) in said else "own"
+
+
 def _fill_scratch(world: World) -> Iterable[str]:
     yield _fill(world.scratch)
 
@@ -327,6 +343,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
     _attempt(9, "fill /dev and /dev/shm", "EROFS ENOSPC", "EACCES", _fill_devices),
     _attempt(11, "make a device node", "EPERM", "EPERM EACCES", _make_devices),
     _attempt(15, "read another job's output", "ENOENT", "EACCES", _neighbour),
+    _attempt(16, "write to a file that another job reads", "EROFS ETXTBSY", "EACCES ETXTBSY", _shared_files),
     _attempt(17, "the host's temporary files", "private ENOENT", "EACCES", _host_scratch),
     _attempt(18, "reopen the input for writing through /proc", "EROFS", "EACCES", _reopen),
     _attempt(19, "environment of process 1 and the parent", "ours", "EACCES", _environment_of_others),
@@ -339,6 +356,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
         "EACCES",
         _read("/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname"),
     ),
+    _attempt(23, "another job's folders among the mounts", "own", "EACCES", _mounts),
     _attempt(24, "the host through /proc/1/root", "ENOENT", "EACCES", _read("/proc/1/root/etc/passwd")),
     _attempt(
         25,

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from policies.errors import JailTooWeak
+from training_sandbox.jail import gpu
 from training_sandbox.jail.interpreter import LINKER_CACHE, PACKAGES, SYSTEM, Interpreter, command
 from training_sandbox.jail.limits import Folders, Limits
 
@@ -60,6 +61,7 @@ def options(python: Interpreter, folders: Folders, limits: Limits, environment: 
     words += ["--size", str(limits.scratch_bytes), "--tmpfs", str(SCRATCH), "--proc", "/proc"]
     # --dev alone is writable and as large as the machine's memory.
     words += ["--dev", "/dev", "--size", str(min(_SHARED_MEMORY, limits.scratch_bytes)), "--tmpfs", "/dev/shm"]  # noqa: S108
+    words += gpu.options(limits.gpus) if limits.gpus else []
     words += ["--remount-ro", "/dev"]
     for name in _MASKED.split():
         path = Path("/proc", name)

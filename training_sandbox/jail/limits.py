@@ -30,6 +30,7 @@ class Limits:
         wall_seconds: After this long the job is killed.
         output_bytes: Of each output file and of all together.
         scratch_bytes: Of the private temporary folder.
+        gpus: Numbers of the devices that are the job's alone while it runs; tier T2 only.
     """
 
     memory: int = 4 << 30
@@ -38,6 +39,7 @@ class Limits:
     wall_seconds: float = 3600.0
     output_bytes: int = 256 << 20
     scratch_bytes: int = 256 << 20
+    gpus: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = (self.memory, self.pids, self.cpus, self.wall_seconds, self.output_bytes, self.scratch_bytes)

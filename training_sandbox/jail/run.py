@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from policies.errors import JailTooWeak
-from training_sandbox.jail import bubblewrap, cgroups, seccomp
+from training_sandbox.jail import bubblewrap, cgroups, gpu, seccomp
 from training_sandbox.jail.interpreter import LINKER_CACHE, PACKAGES, SYSTEM, Interpreter, command, interpreter
 from training_sandbox.jail.limits import Folders, Limits
 from training_sandbox.jail.tiers import Tier
@@ -25,7 +25,7 @@ WORKER = "from training_sandbox.worker import main; main()"
 _LAUNCHER = "from training_sandbox.jail.launch import main; main()"
 
 Outcome = Literal["ok", "failed", "timeout", "killed"]
-Reason = Literal["", "memory", "output", "wall-clock", "signal"]
+Reason = Literal["", "memory", "output", "wall-clock", "signal", "stopped"]
 
 # Everything a job may say while it runs; what else it prints is thrown away, and all that follows the first 64 KiB.
 VOCABULARY = re.compile(rb"(started|tenth [0-9]|tenth 10|evaluating|finished)")
@@ -61,6 +61,7 @@ def run(
     *,
     program: str = WORKER,
     heard: Callable[[str], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
     places: tuple[cgroups.Place, ...] | None = None,
 ) -> Ending:
     """Run ``program`` in a jail of ``tier`` and wait for its end; afterwards no process of it is left.
@@ -72,11 +73,46 @@ def run(
         tier: T0, T1 or T2. Which of them holds on this machine is the probe's business.
         program: Python source; it sees the input and output folders as ``sys.argv[1:]``.
         heard: Called with each word of ``VOCABULARY`` the job says.
+        stopped: Asked every fifth of a second while the job runs; at the first yes it is killed.
         places: Where cgroups can be made; looked up where not given.
 
     Raises:
         JailTooWeak: this machine cannot build that jail. The job has not started, nor seen its keys.
     """
+    once = partial(_run, limits=limits, tier=tier, places=places)
+    if not limits.gpus:
+        return once(folders, keys, program=program, heard=heard, stopped=stopped)
+    if tier is not Tier.T2:
+        raise JailTooWeak("a GPU is handed out in a jail of tier T2 only")
+    with gpu.tenancy(limits.gpus):
+        _clear(once)
+        try:
+            return once(folders, keys, program=program, heard=heard, stopped=stopped)
+        finally:
+            _clear(once)
+
+
+def _clear(once: Callable[..., Ending]) -> None:
+    """Clear the GPUs' memory in a process of its own, which has nothing of the job."""
+    with tempfile.TemporaryDirectory(prefix="medtrain-gpu-") as name:
+        empty = Folders(Path(name, "in"), Path(name, "out"))
+        empty.data.mkdir()
+        empty.out.mkdir()
+        if once(empty, b"", program=gpu.WIPE, heard=lambda _: None, stopped=lambda: False).outcome != "ok":
+            raise JailTooWeak("the memory of a GPU could not be cleared, or was not clear")
+
+
+def _run(
+    folders: Folders,
+    keys: bytes,
+    *,
+    limits: Limits,
+    tier: Tier,
+    program: str,
+    heard: Callable[[str], None],
+    stopped: Callable[[], bool],
+    places: tuple[cgroups.Place, ...] | None,
+) -> Ending:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medtrain-")))
         group = cgroups.make(limits, cgroups.places() if places is None else places)
@@ -91,7 +127,7 @@ def run(
             order["keep"].append(status)
             order["status"] = None
         full = partial(_full, {folders.out: limits.output_bytes, scratch: limits.scratch_bytes})
-        ending = _wait(_start(order, stack), keys, limits, tier, heard=heard, full=full)
+        ending = _wait(_start(order, stack), keys, limits, tier, heard=heard, full=full, stopped=stopped)
         if full():
             ending = replace(ending, outcome="killed", reason="output")
         elif ending.outcome != "ok" and group.out_of_memory():
@@ -147,7 +183,7 @@ def _namespaced(folders: Folders, limits: Limits, _: Path, stack: ExitStack, pro
     inside = environment(limits, bubblewrap.SCRATCH)
     words = bubblewrap.options(python, folders, limits, inside)
     options = stack.enter_context(_memory("options", "".join(f"{word}\0" for word in words).encode()))
-    rules = stack.enter_context(_memory("seccomp", seccomp.program(namespaces=True)))
+    rules = stack.enter_context(_memory("seccomp", seccomp.program(namespaces=True, gpu=bool(limits.gpus))))
     argv = [str(bubblewrap.binary()), "--args", str(options), "--seccomp", str(rules)]
     argv += [*bubblewrap.jailed(python, program), str(bubblewrap.DATA), str(bubblewrap.OUT)]
     return _order(limits, argv, keep=[options, rules])
@@ -202,6 +238,7 @@ def _wait(
     *,
     heard: Callable[[str], None],
     full: Callable[[], bool],
+    stopped: Callable[[], bool],
 ) -> Ending:
     deadline = time.monotonic() + limits.wall_seconds
     words = _Words(heard)
@@ -226,6 +263,8 @@ def _wait(
                 return _kill(process, Ending("timeout", tier, "wall-clock"))
             if full():
                 return _kill(process, Ending("killed", tier, "output"))
+            if stopped():
+                return _kill(process, Ending("killed", tier, "stopped"))
         while not pipe.closed and (chunk := os.read(pipe.fileno(), 4096)) and words.hear(chunk):
             pass
     if process.returncode == 0:

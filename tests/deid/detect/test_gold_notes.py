@@ -14,22 +14,36 @@ GOLD = Path(__file__).parents[2] / "gold"
 CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 
 
-def scores(name):
-    return evaluate(read_gold((GOLD / f"{name}.jsonl").read_text("utf-8").splitlines()))
+def scores(name, first=None):
+    return evaluate(read_gold((GOLD / f"{name}.jsonl").read_text("utf-8").splitlines()[:first]))
+
+
+@pytest.mark.parametrize(("lang", "least"), [("chinese", 120), ("english", 50)])
+def test_there_are_enough_gold_notes_and_a_third_is_judged_only(lang, least):
+    ours, judged = (read_gold((GOLD / f"{lang}{end}.jsonl").read_text("utf-8").splitlines()) for end in ("", "-judged"))
+    assert len(ours) + len(judged) >= least
+    assert len(judged) / (len(ours) + len(judged)) >= 0.32
+    assert len({note.text for note in (*ours, *judged)}) == len(ours) + len(judged)
 
 
 @pytest.mark.parametrize(
-    ("name", "notes", "leak", "over"), [("chinese", 40, 0.012, 0.010), ("english", 15, 0.005, 0.025)]
+    ("name", "notes", "leak", "over"),
+    [
+        ("chinese", 40, 0.012, 0.010),
+        ("chinese", 80, 0.028, 0.008),
+        ("english", 35, 0.018, 0.010),
+        ("lines", 113, 0.08, 0.012),
+    ],
 )
 def test_gold_notes_leak_no_more_than_measured(name, notes, leak, over):
-    now = scores(name)
+    now = scores(name, first=notes)
     assert now["notes"] >= notes
     assert now["phi_char_leak"] <= leak
     assert now["over_redaction"] <= over
 
 
 def test_lures_are_left_alone():
-    assert scores("lures")["over_redaction"] <= 0.001
+    assert scores("lures")["over_redaction"] <= 0.004
 
 
 @pytest.mark.corpora

@@ -8,13 +8,17 @@ from typing import Any
 
 import pydicom
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from deid.mapping import Source
+from deid.policy import load_profile
 from deid.readers import dicom as reader
 from deid.records import MemoryRecords
-from deid.transform.dicom import CODES, REMOVED, ImageRefused, deidentify, new_uid
+from deid.transform import burned_in
+from deid.transform.annex_e import annex_e
+from deid.transform.dicom import CODES, STRICTER, ImageRefused, Options, deidentify, new_uid, options_of
 
 CORPUS = Path(__file__).parents[4] / "shared/corpora/in-dicom"
 SOURCE = Source("images", "c", "dicom", ("*",), ())
@@ -259,7 +263,7 @@ def test_overlays_curves_and_unknown_elements_go() -> None:
 def test_listed_attributes_exist() -> None:
     from pydicom.datadict import tag_for_keyword
 
-    assert [name for name in sorted(REMOVED) if tag_for_keyword(name) is None] == []
+    assert [name for name in sorted(STRICTER) if tag_for_keyword(name) is None] == []
 
 
 @pytest.mark.corpora
@@ -280,3 +284,158 @@ def test_corpus_images_lose_names_and_private_elements_and_keep_their_pixels() -
         assert after.get("PixelData") == before.get("PixelData")
         cleared += 1
     assert cleared >= 30
+
+
+# options
+
+
+def report() -> Dataset:
+    one = image(Modality="SR")
+    del one.PixelData
+    words, number, who = Dataset(), Dataset(), Dataset()
+    words.ValueType, words.TextValue = "TEXT", f"{NAME}复查"
+    who.ValueType, who.PersonName = "PNAME", NAME
+    number.ValueType, number.NumericValue = "NUM", "4.2"
+    one.ContentSequence = [words, who, number]
+    return one
+
+
+@pytest.mark.parametrize(
+    ("one", "code"),
+    [
+        (report(), "structured-report"),
+        (report(), "encapsulated-document"),
+        (report(), "waveform"),
+    ],
+)
+def test_what_holds_words_or_signals_is_refused_by_what_it_is(one: Dataset, code: str) -> None:
+    if code == "encapsulated-document":
+        one.EncapsulatedDocument = b"%PDF"
+    elif code == "waveform":
+        one.WaveformSequence = [Dataset()]
+    with pytest.raises(ImageRefused) as refused:
+        clear(written(one))
+    assert refused.value.code == code
+
+
+def codes(found: Dataset) -> set[str]:
+    return {item.CodeValue for item in found.DeidentificationMethodCodeSequence}
+
+
+def test_a_structured_report_passes_without_its_words_where_the_profile_says_so() -> None:
+    found = parsed(clear(written(report()), options=Options(structured=True)))
+    assert [(item.ValueType, item.NumericValue) for item in found.ContentSequence] == [("NUM", 4.2)]
+    assert codes(found) == {"113100", "113104", "113107"}
+
+
+@pytest.mark.parametrize(("dates", "day", "stamp"), [
+    ("shift", "20200217", "MODIFIED"), ("month", "20200201", "MODIFIED"), ("year", "", "REMOVED"),
+])  # fmt: skip
+def test_days_follow_the_profile(dates: str, day: str, stamp: str) -> None:
+    found = parsed(clear(written(image()), options=Options(dates=dates)))
+    assert ((found.StudyDate or ""), found.LongitudinalTemporalInformationModified) == (day, stamp)
+    assert ("113107" in codes(found)) is (dates != "year")
+
+
+@pytest.mark.parametrize(("age", "shown"), [("060Y", "060Y"), ("093Y", "090Y"), ("old", None)])
+def test_characteristics_stay_where_retained_and_the_old_are_pooled(age: str, shown: str | None) -> None:
+    found = parsed(clear(written(image(PatientAge=age)), options=Options(characteristics=True)))
+    assert (found.get("PatientAge"), found.PatientSex, "113108" in codes(found)) == (shown, "M", True)
+
+
+def test_a_device_keeps_its_number_only_where_it_is_retained() -> None:
+    raw = written(image(DeviceSerialNumber="SN-12", StationName=f"{NAME}"))
+    assert "DeviceSerialNumber" not in parsed(clear(raw))
+    found = parsed(clear(raw, options=Options(device=True)))
+    assert (found.DeviceSerialNumber, "StationName" in found) == ("SN-12", False)
+
+
+def test_private_elements_stay_only_from_the_safe_list_and_only_as_numbers() -> None:
+    one = image()
+    block = one.private_block(0x0043, "GEMS_PARM_01", create=True)
+    block.add_new(0x27, "DS", "1.375")
+    block.add_new(0x39, "LO", NAME)
+    block.add_new(0x01, "SS", 3)
+    raw = written(one)
+    assert not [e for e in parsed(clear(raw)) if e.tag.is_private]
+    found = parsed(clear(raw, options=Options(safe_private=True)))
+    kept = found.private_block(0x0043, "GEMS_PARM_01")
+    assert [0x27 in kept, 0x39 in kept, 0x01 in kept] == [True, False, False]
+    assert "113111" in codes(found)
+
+
+def test_a_head_passes_only_through_a_face_remover_where_the_profile_asks() -> None:
+    raw = written(image(Modality="CT", BodyPartExamined="HEAD"))
+    with pytest.raises(ImageRefused) as refused:
+        clear(raw, options=Options(faces=True))
+    assert refused.value.code == "recognizable-face"
+    found = parsed(clear(raw, options=Options(faces=True, remover=lambda one: one)))
+    assert ("113102" in codes(found), found.RecognizableVisualFeatures) == (True, "NO")
+    assert parsed(clear(written(image(Modality="CT", BodyPartExamined="CHEST")), options=Options(faces=True)))
+
+
+def test_the_table_has_its_edition_and_all_its_actions() -> None:
+    table = annex_e()
+    assert len(table.actions) > 640
+    assert {"X", "Z", "D", "U"} <= set(table.actions.values())
+    assert options_of(load_profile("cn_open")) == Options(dates="year", pixels=True, faces=True)
+
+
+# text in pixels
+
+OCR = pytest.mark.skipif(not burned_in.available(), reason="tesseract is not here: text in pixels is not looked for")
+FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc")
+
+
+def drawn(text: str, font: Any, *, frames: int = 1, **changes: Any) -> Dataset:
+    """An image that shows text on a grey gradient."""
+    canvas = Image.new("L", (512, 256))
+    canvas.putdata([60 + (x + y) // 16 for y in range(256) for x in range(512)])
+    ImageDraw.Draw(canvas).text((20, 30), text, fill=255, font=font)
+    plain = Image.new("L", (512, 256), 60).tobytes()
+    one = image(Rows=256, Columns=512, **changes)
+    one.PixelData = plain * (frames - 1) + canvas.tobytes()
+    if frames > 1:
+        one.NumberOfFrames = frames
+    return one
+
+
+@OCR
+@pytest.mark.parametrize("frames", [1, 3])
+def test_text_in_pixels_is_blanked_and_the_rest_stays(frames: int) -> None:
+    one = drawn("Zhang San 1960-03-05", ImageFont.load_default(28), frames=frames, Modality="US")
+    before = one.PixelData
+    found = parsed(clear(written(one), options=Options(pixels=True)))
+    assert (found.BurnedInAnnotation, "113101" in codes(found)) == ("NO", True)
+    last = found.PixelData[-512 * 256 :]
+    assert max(last[30 * 512 : 60 * 512]) < 120
+    assert last[128 * 512 :] == before[-512 * 256 :][128 * 512 :]
+
+
+@OCR
+@pytest.mark.skipif(not FONT.is_file(), reason="needs a Chinese font to draw with: fonts-noto-cjk")
+def test_chinese_text_in_pixels_is_blanked() -> None:
+    one = drawn("姓名：张建国  男", ImageFont.truetype(str(FONT), 32), BurnedInAnnotation="YES")
+    found = parsed(clear(written(one), options=Options(pixels=True)))
+    assert max(found.PixelData[35 * 512 : 60 * 512]) < 120
+
+
+@OCR
+def test_an_image_that_says_it_holds_text_is_refused_where_none_can_be_read() -> None:
+    with pytest.raises(ImageRefused) as refused:
+        clear(written(image(BurnedInAnnotation="YES")), options=Options(pixels=True))
+    assert refused.value.code == "burned-in-text"
+
+
+def test_without_the_reader_images_that_may_carry_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(burned_in, "PROGRAM", "no-such-program")
+    with pytest.raises(ImageRefused) as refused:
+        clear(written(image(Modality="US")), options=Options(pixels=True))
+    assert refused.value.code == "burned-in-text"
+
+
+def test_pixels_that_cannot_be_decoded_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(burned_in, "available", lambda: True)
+    with pytest.raises(ImageRefused) as refused:
+        clear(written(image(Modality="US", PixelData=b"\1\2")), options=Options(pixels=True))
+    assert refused.value.code == "burned-in-text"

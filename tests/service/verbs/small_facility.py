@@ -149,6 +149,7 @@ def publish(
     with unit_of_work(facility.database, facility.clock) as work:
         if work.session.get(DatasetRow, dataset) is None:
             document = {"declared_patients": declared, "purposes": changes.get("purposes", ["DUO:0000042"])}
+            document |= {name: changes[name] for name in ("level", "genomic", "diseases") if name in changes}
             row = DatasetRow(
                 id=dataset, org=org, title=dataset, data_class=data_class, created_at=at, document=document
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from datasets import deciding
 from policies.entry import stamp
 from policies.errors import (
     Conflict,
@@ -47,7 +48,7 @@ def test_the_same_key_is_the_same_permit_and_another_content_is_a_conflict(both:
     assert permits.create(both.facility, both.lin, asked, key="k") == first
     assert permits.submit(both.facility, both.lin, first["id"])["state"] == "submitted"
     assert permits.create(both.facility, both.lin, asked, key="k")["state"] == "submitted"
-    for change in ({"epsilon": "4"}, {"runs": 2}, {"ethics": "e-2"}, {"people": ["sun"]}):
+    for change in ({"epsilon": "4"}, {"runs": 2}, {"ethics": "e-2"}, {"people": ["sun"]}, {"controller": "other"}):
         with pytest.raises(Conflict):
             permits.create(both.facility, both.lin, {**asked, **change}, key="k")
     assert permits.create(both.facility, both.rival, asked, key="k")["id"] != first["id"]
@@ -126,6 +127,10 @@ def test_its_organisation_and_reviewers_see_a_permit(small: Small, who: str) -> 
         ({"not_after": "tomorrow"}, Misuse),
         ({"not_after": "2027-01-01T00:00:00"}, Misuse),
         ({"not_after": "2020-01-01T00:00:00Z"}, Misuse),
+        ({"ethics": " "}, Misuse),
+        ({"access_country": "China"}, Misuse),
+        ({"delivery": "post"}, Misuse),
+        ({"delivery": "outside"}, Misuse),
     ],
 )
 def test_an_application_that_breaks_a_rule_is_not_kept(small: Small, change: Any, error: Any) -> None:
@@ -208,7 +213,8 @@ def test_a_crash_between_approval_and_activation_leaves_no_permit_behind(both: S
     made = submitted(both)
     permits.approve(both.facility, both.wu, made)
     found = both.facility.permits.get(made)
-    both.facility.permits.put(permits.rules.approve(both.xu, found, both.clock()), entry_for(both.facility))
+    voted = deciding.approve(both.xu, found, permits.way_of(both.facility, found), both.clock())
+    both.facility.permits.put(voted, entry_for(both.facility))
     assert both.facility.permits.get(made).state is PermitState.APPROVED
     assert permits.in_force(both.facility, made).state is PermitState.ACTIVE
 

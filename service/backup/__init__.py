@@ -1,0 +1,1 @@
+"""Backup and restore: a restored facility stays sealed until the witnessed log has been replayed into it."""

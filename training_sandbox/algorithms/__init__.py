@@ -1,0 +1,1 @@
+"""Learning algorithms other than training a partner's graph: one interface, one ledger, one certificate."""

@@ -1,0 +1,73 @@
+"""Averaging over hospitals: each trains on its own patients under differential privacy, a server averages the models.
+
+Every hospital adds the plan's whole noise to what it sends, so the server and the other hospitals need not be trusted.
+A patient's rows lie at one hospital, so the hospitals compose in parallel: a patient is charged for the releases of
+one.
+Source: McMahan et al., AISTATS 2017 (federated averaging); McSherry, SIGMOD 2009 (parallel composition).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from policies.errors import Misuse
+from training_sandbox.algorithms.graphs import affine
+from training_sandbox.algorithms.regression import Logistic
+from training_sandbox.algorithms.rows import Rows
+from training_sandbox.algorithms.teller import Teller
+from training_sandbox.graph.format import Graph
+from training_sandbox.plan import DPPlan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Federated:
+    """Logistic regression in rounds over hospitals.
+
+    Attributes:
+        sites: Hospitals, numbered from 0. Public.
+        rounds: Of averaging.
+        local: What each hospital does in a round, from the average it was sent.
+    """
+
+    sites: int
+    rounds: int = 4
+    local: Logistic = field(default_factory=lambda: Logistic(steps=10, average=0.0, momentum=0.5))
+
+    def __post_init__(self) -> None:
+        if self.sites < 1 or self.rounds < 1:
+            raise Misuse("federated averaging: at least one site and one round")
+
+    def releases(self, width: int, classes: int) -> int:
+        """Return how many sums are asked for at each hospital."""
+        return self.rounds * self.local.releases(width, classes)
+
+    def graph(self, width: int, classes: int) -> Graph:
+        """Return the model's graph."""
+        return affine(width, classes)
+
+    def fit(
+        self, rows: Rows, plan: DPPlan, run_key: bytes, on_step: Callable[[int], None] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return the graph's parameters. ``plan.public_patients`` is shared out evenly, as declared for each hospital.
+
+        Raises:
+            Misuse: a patient is of no hospital.
+        """
+        if len(rows) and not 0 <= rows.site.min() <= rows.site.max() < self.sites:
+            raise Misuse("a row belongs to none of the sites")
+        each = replace(plan, public_patients=-(-plan.public_patients // self.sites), cap=-(-plan.cap // self.sites))
+        tellers = [Teller(each, run_key, on_step if s == 0 else None, f"/site{s}") for s in range(self.sites)]
+        parts = [_of(rows, site) for site in range(self.sites)]
+        average = self.local.start(rows.x.shape[1], rows.classes)
+        for _ in range(self.rounds):
+            done = [self.local.descend(part, teller, average) for part, teller in zip(parts, tellers, strict=True)]
+            average = np.mean(done, axis=0)
+        for teller in tellers:
+            teller.close()
+        return self.local.parameters(average, rows.classes)
+
+
+def _of(rows: Rows, site: int) -> Rows:
+    here = rows.site == site
+    return Rows(rows.x[here], rows.y[here], rows.classes, rows.site[here])
