@@ -206,6 +206,7 @@ CODES = {
     "foreign-package": N_("A foreign package is in the way"),
     "bad-rules": N_("The access rules cannot be used"),
     "MT-IR": N_("The model cannot be used"),
+    "sealed": N_("Sealed"),
 }
 
 ACTIONS = {
