@@ -106,9 +106,7 @@ def apply(lin: Visitor, **changes: str) -> None:
         lin.page.fill(f"#{name}", value)
 
 
-def test_a_partner_applies_and_two_people_of_compliance_approve(
-    at_review: Stage, visit: Visit, picture: Picture, packed: Path
-) -> None:
+def test_a_partner_applies_and_two_people_of_compliance_approve(at_review: Stage, visit: Visit, packed: Path) -> None:
     with visit(at_review, "partner-lin") as lin:
         lin.open(f"/datasets/{DATASET}")
         lin.press("Apply for a permit")
@@ -135,7 +133,6 @@ def test_a_partner_applies_and_two_people_of_compliance_approve(
                 assert compliance.page.get_by_role("link", name="Approve …").count() == 0
             else:
                 assert compliance.state() == "active"
-                picture(compliance, "permit")
     with visit(at_review, "partner-lin") as lin:
         lin.open(address)
         lin.press("Submit a model")
@@ -157,7 +154,8 @@ def test_a_partner_applies_and_two_people_of_compliance_approve(
 def test_a_partner_sees_neither_submissions_nor_people(at_review: Stage, visit: Visit) -> None:
     with visit(at_review, "partner-lin") as lin:
         links = lin.page.get_by_role("navigation", name="Pages").get_by_role("link").all_inner_texts()
-        assert links == ["Home", "Catalogue", "Permits", "Training runs", "Releases", "Access log"]
+        assert {"Catalogue", "Permits", "Training runs", "Releases"} <= set(links)
+        assert not {"Submissions", "People", "Facility"} & set(links)
         assert lin.open(f"/submissions/{at_review.submission}").status == 403
         assert lin.open("/people").status == 403
         assert "Refused" in lin.heading()
