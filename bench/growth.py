@@ -13,8 +13,8 @@ import sys
 import time
 
 CASES = {
-    "steps": [(2_000, steps) for steps in (50, 100, 200, 400)],
-    "patients": [(patients, 100) for patients in (2_000, 8_000, 32_000, 128_000)],
+    "steps": [(2_000, steps) for steps in (50, 100, 200)],
+    "patients": [(patients, 100) for patients in (2_000, 16_000, 128_000)],
 }
 EXPECTED, WIDTH = 100, 30
 
@@ -26,12 +26,6 @@ def main() -> None:
         return
     for kind, cases in CASES.items():
         print(f"| {kind} | patients | steps | cap | seconds | ms a step | peak MiB above the data |")
-        print("|---|---|---|---|---|---|---|")
-        for patients, steps in cases:
-            done = subprocess.run(
-                [sys.executable, __file__, str(patients), str(steps)], capture_output=True, text=True, check=True
-            )
-            print(f"| {kind} | patients | steps | cap | seconds | ms a step | peak MiB above the data |")
         print("|---|---|---|---|---|---|---|")
         for patients, steps in cases:
             done = subprocess.run(

@@ -196,9 +196,31 @@ def _openmed(folder: Path) -> Iterator[Gold]:
 
 
 _OPENMED = frozenset(
-    ["PERSON", "NAME", "PATIENT", "FIRST_NAME", "LAST_NAME", "DATE", "DATE_OF_BIRTH", "DOB", "PHONE", "PHONE_NUMBER"]
-    + ["EMAIL", "ADDRESS", "STREET_ADDRESS", "MRN", "ID", "ID_NUM", "SSN", "NATIONAL_ID", "MEDICAL_RECORD_NUMBER"]
-    + ["CREDIT_CARD", "IP_ADDRESS", "URL", "USERNAME"]
+    [
+        "PERSON",
+        "NAME",
+        "PATIENT",
+        "FIRST_NAME",
+        "LAST_NAME",
+        "DATE",
+        "DATE_OF_BIRTH",
+        "DOB",
+        "PHONE",
+        "PHONE_NUMBER",
+        "EMAIL",
+        "ADDRESS",
+        "STREET_ADDRESS",
+        "MRN",
+        "ID",
+        "ID_NUM",
+        "SSN",
+        "NATIONAL_ID",
+        "MEDICAL_RECORD_NUMBER",
+        "CREDIT_CARD",
+        "IP_ADDRESS",
+        "URL",
+        "USERNAME",
+    ]
 )
 
 

@@ -254,9 +254,10 @@ def tables(corpora: Path, wanted: list[str]) -> Iterator[tuple[str, Table]]:
 
 
 def _numbers(path: Path) -> np.ndarray:
-    lines = path.read_text().splitlines()
+    text = path.read_text()
+    lines = text[: text.rfind("\n")].splitlines()  # the last row of a file that was cut is no row
     width = lines[0].count(",")
-    kept = [line for line in lines[1:-1] if line.count(",") == width and all(line.split(","))]
+    kept = [line for line in lines[1:] if line.count(",") == width and all(line.split(","))]
     return np.array([[float(v) for v in line.split(",")] for line in kept])
 
 

@@ -41,6 +41,9 @@ class Summary:
     tables: tuple[TableSummary, ...]
     submissions: tuple[str, ...]
     content: str
+    mapping: str = ""
+    profile: str = ""
+    report: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON types only."""
@@ -56,6 +59,9 @@ class Summary:
             ],
             "submissions": list(self.submissions),
             "content": self.content,
+            "mapping": self.mapping,
+            "profile": self.profile,
+            "report": self.report,
         }
 
 
@@ -124,7 +130,38 @@ def summary(manifest: Manifest) -> Summary:
         tables=tables,
         submissions=manifest.sources.submissions,
         content=manifest.content,
+        mapping=manifest.sources.mapping,
+        profile=manifest.sources.profile,
+        report=manifest.sources.report,
     )
+
+
+def statistics_changed(
+    before: Manifest, after: Manifest, scan: Callable[[Manifest, str], pl.LazyFrame]
+) -> list[dict[str, Any]]:
+    """Return the columns whose filled cells or different values changed in number, exactly: for officers and reviewers.
+
+    Args:
+        before, after: Two versions of one dataset.
+        scan: ``Store.scan``.
+    """
+    found = []
+    for table in sorted(before.columns.keys() & after.columns.keys()):
+        common = [name for name, _ in before.columns[table] if name in dict(after.columns[table]) and name != PATIENT]
+        old, new = (_column_counts(scan(one, table), common) for one in (before, after))
+        found += [
+            {"table": table, "column": name, "before": old[name], "after": new[name]}
+            for name in common
+            if old[name] != new[name]
+        ]
+    return found
+
+
+def _column_counts(rows: pl.LazyFrame, names: list[str]) -> dict[str, dict[str, int]]:
+    asked = [pl.col(name).count().alias(f"{name}|filled") for name in names]
+    asked += [pl.col(name).n_unique().alias(f"{name}|distinct") for name in names]
+    counts = rows.select(asked).collect().row(0, named=True) if names else {}
+    return {name: {"filled": counts[f"{name}|filled"], "distinct": counts[f"{name}|distinct"]} for name in names}
 
 
 def diff(before: Manifest, after: Manifest, read: Callable[[str, Part], pl.DataFrame]) -> Change:

@@ -29,8 +29,7 @@ def terms(text: str) -> tuple[str, ...]:
             found += [word[at : at + 2] for at in range(len(word) - 1)] or [word]
         else:
             found.append(_singular(word)[:LONGEST])
-            if "." in word:
-                found.append(word.split(".")[0])
+            found += [part for part in word.split(".") if "." in word and not part.isdecimal()]
     return tuple(found)
 
 

@@ -96,15 +96,9 @@ class Model:
                 row = counts[value] if counts[value].sum() > 0 else self.single[child]
                 bins[at] = source.choice(size, at.size, p=_share(row))
             drawn[child] = bins
-        return pl.DataFrame(
-            {
-                column.name: pl.Series(
-                    [column.values[bin_] for bin_ in drawn[place]],
-                    dtype=pl.Int64 if column.name == "label" else pl.Float32,
-                )
-                for place, column in enumerate(self.columns)
-            }
-        )
+        values = (np.asarray(column.values)[drawn[place]] for place, column in enumerate(self.columns))
+        frame = pl.DataFrame({column.name: bins for column, bins in zip(self.columns, values, strict=True)})
+        return frame.with_columns(pl.exclude("label").cast(pl.Float32), pl.col("label").cast(pl.Int64))
 
 
 def columns_of(frame: pl.DataFrame, names: Sequence[str], classes: int, binary: frozenset[str]) -> tuple[Column, ...]:

@@ -393,6 +393,7 @@ class _Run:
             classes=(GENETIC,) if self.genetic else (),
             columns=[asdict(fate) for part in parts for fate in part.fates()],
             identifiers=self.notes.found,
+            free_text=self.notes.free_text,
             structured=structured,
             scrubbed=self.notes.scrubbed,
             pooled=self.pooled,

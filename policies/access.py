@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +167,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A set of rules, parsed and validated."""
+    """A set of rules, parsed and validated.
 
-    policies: Any
+    Attributes:
+        policies: Action -> the rules whose scope names it. The others cannot speak about it, and cost time.
+        schema: The types.
+    """
+
+    policies: Mapping[str, Any]
     schema: Any
 
 
@@ -198,13 +203,15 @@ def rules(folder: Path = FOLDER) -> Rules:
     try:
         checked = cedarpy.validate_policies(text, types)
         wrong = "; ".join(str(problem) for problem in checked.errors)
-        loaded = Rules(cedarpy.PolicySet.from_str(text), cedarpy.Schema.from_str(types))
-        static = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"].values()
+        static = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+        loaded = Rules(
+            {action.value: _speaking_of(action, static) for action in Action}, cedarpy.Schema.from_str(types)
+        )
     except ValueError as problem:
         raise BadRules(f"the access rules do not parse: {problem}") from None
     if not checked.validation_passed:
         raise BadRules(f"the access rules do not fit their schema: {wrong}")
-    ids = [rule.get("annotations", {}).get("id") for rule in static]
+    ids = [rule.get("annotations", {}).get("id") for rule in static.values()]
     if None in ids or len(set(ids)) != len(ids):
         raise BadRules("every access rule needs an id of its own")
     return loaded
@@ -229,12 +236,21 @@ def decide(
                 "conflicted": context.conflicted,
             },
         },
-        active.policies,
+        active.policies[action.value],
         _entities(person, resource),
         active.schema,
     )
     allowed = bool(answer.allowed) and not answer.diagnostics.errors
     return Decision(allowed, tuple(sorted(answer.diagnostics.id_annotations_by_reason.values())))
+
+
+@lru_cache(maxsize=65_536)
+def allows(person: Person, action: Action, resource: Resource) -> bool:
+    """Return whether the rules in force allow it in no particular circumstances: for lists and buttons.
+
+    Remembered, since the answer depends on nothing else; no rule knows an object by its id, so callers leave it out.
+    """
+    return decide(person, action, resource).allowed
 
 
 def check(
@@ -284,11 +300,25 @@ def entry_of(
     )
 
 
+def _speaking_of(action: Action, static: Mapping[str, Any]) -> Any:
+    """Return the rules whose scope names an action, or every action."""
+    wanted = _uid("Action", action.value)
+    chosen = {
+        name: rule
+        for name, rule in static.items()
+        if wanted in (rule["action"].get("entities") or [rule["action"].get("entity", wanted)])
+    }
+    whole = {"staticPolicies": chosen, "templates": {}, "templateLinks": []}
+    return cedarpy.PolicySet.from_json_str(json.dumps(whole))
+
+
 def _uid(kind: str, name: str) -> dict[str, str]:
     return {"type": f"MT::{kind}", "id": name}
 
 
-def _entities(person: Person, resource: Resource) -> list[dict[str, Any]]:
+@lru_cache(maxsize=4096)
+def _entities(person: Person, resource: Resource) -> Any:
+    """Return who asks and what it is about, as Cedar reads them; the same two come again within one request."""
     roles = [_uid("Role", role.value) for role in sorted(person.roles)]
     about = {
         "org": resource.org,
@@ -297,8 +327,9 @@ def _entities(person: Person, resource: Resource) -> list[dict[str, Any]]:
         "level": resource.level,
         "genomic": resource.genomic,
     }
-    return [
+    whole = [
         {"uid": _uid("User", person.id), "attrs": {"id": person.id, "org": person.org}, "parents": roles},
         {"uid": _uid(resource.kind.value, resource.id), "attrs": about, "parents": []},
         *({"uid": uid, "attrs": {}, "parents": []} for uid in roles),
     ]
+    return cedarpy.Entities.from_json_str(json.dumps(whole))

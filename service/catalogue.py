@@ -20,7 +20,7 @@ from service.acts import seen
 from service.database import reading
 from service.facility import RECIPES, Facility
 from service.models import ChargeRow, DatasetRow, PatientRow, PermitRow, RunRow, VersionRow
-from service.sight import resource_in, sees_exact
+from service.sight import resource_in, resources_in, sees_exact
 
 COUNTS = ("patients", "rows", "rows_before", "rows_after", "patients_added", "patients_removed")
 
@@ -29,10 +29,11 @@ def listing(facility: Facility, person: Person) -> list[dict[str, Any]]:
     """Return the datasets that the person may know of."""
     with reading(facility.database) as session:
         rows = session.scalars(sa.select(DatasetRow).order_by(DatasetRow.id)).all()
+        seen = resources_in(session, rows)
         return [
             _shape(row, _versions(session, row.id, person))
-            for row in rows
-            if facility.may(person, Action.DATASET_LIST, resource_in(session, row))
+            for row, resource in zip(rows, seen, strict=True)
+            if facility.may(person, Action.DATASET_LIST, resource)
         ]
 
 
@@ -68,6 +69,8 @@ def diff(facility: Facility, person: Person, dataset: str, old: int, new: int) -
     row = _row(facility, person, dataset)
     before, after = (facility.manifest_of(dataset, number) for number in (old, new))
     found = exact.diff(before, after, facility.store.read).as_dict()
+    if sees_exact(row, person):
+        found["statistics"] = exact.statistics_changed(before, after, facility.store.scan)
     known: dict[str, Any] = found if sees_exact(row, person) else _without_counts(found)
     return known
 

@@ -19,7 +19,7 @@ from service.database import reading, unit_of_work
 from service.facility import Facility
 from service.models import DatasetRow, VersionRow
 from service.models_governance import TermRow
-from service.sight import REVIEWERS, dataset_in, level_of, resource_in, resource_of_dataset
+from service.sight import REVIEWERS, dataset_in, level_of, resource_of_dataset, resources_in
 
 TEXTS = ("title_zh", "title_en", "description_zh", "description_en", "contact", "retention_basis", "collection")
 LISTS = ("keywords", "themes", "modalities", "diseases")
@@ -69,7 +69,7 @@ def describe(facility: Facility, person: Person, dataset: str, said: Mapping[str
                 about["diseases"] = governed["diseases"]
             row.document = {**row.document, **governed, "about": about}
             row.title = about.get("title_zh") or about.get("title_en") or row.title
-            _index(work.session, row)
+            index(work.session, row)
             work.add(this.entry(changed=tuple(sorted((*changed, *governed)))))
             return shape(row)
 
@@ -85,9 +85,12 @@ def find(facility: Facility, person: Person, wanted: Wanted, *, limit: int = 20,
     query = _query(person, wanted)
     with reading(facility.database) as session:
         rows = session.scalars(query.limit(limit + 1).offset(offset)).all()
-        shown = [
-            shape(row) for row in rows[:limit] if facility.may(person, Action.DATASET_LIST, resource_in(session, row))
-        ]
+        seen = resources_in(session, rows[:limit])
+    shown = [
+        shape(row)
+        for row, resource in zip(rows, seen, strict=False)
+        if facility.may(person, Action.DATASET_LIST, resource)
+    ]
     return {"items": shown, "next": offset + limit if len(rows) > limit else None}
 
 
@@ -95,7 +98,8 @@ def fitting(facility: Facility, person: Person, intent: Intent) -> list[dict[str
     """Return every dataset the person may know of: whether it fits his purpose, and what is unmet where it does not."""
     with reading(facility.database) as session:
         rows = session.scalars(_query(person, Wanted())).all()
-        known = [row for row in rows if facility.may(person, Action.DATASET_LIST, resource_in(session, row))]
+        seen = resources_in(session, rows)
+    known = [r for r, resource in zip(rows, seen, strict=True) if facility.may(person, Action.DATASET_LIST, resource)]
     found = []
     for row in known:
         fit = match(frozenset(row.document.get("purposes", ())), frozenset(row.document.get("diseases", ())), intent)
@@ -117,7 +121,8 @@ def shape(row: DatasetRow) -> dict[str, Any]:
     }
 
 
-def _index(session: Session, row: DatasetRow) -> None:
+def index(session: Session, row: DatasetRow) -> None:
+    """Write the words of a dataset's description, in the transaction that writes the description."""
     about = row.document.get("about", {})
     said = {
         "title": " ".join((row.id, row.title, about.get("title_zh", ""), about.get("title_en", ""))),

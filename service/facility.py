@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -100,7 +100,7 @@ class Facility:
 
     def may(self, person: Person, action: access.Action, resource: access.Resource) -> bool:
         """Return whether the rules allow it, for lists and buttons; what is done is decided again, and logged."""
-        return access.decide(person, action, resource).allowed
+        return access.allows(person, action, replace(resource, id=""))
 
     def recipe(self, name: str) -> Recipe:
         """Return a feature recipe that ships with the program.

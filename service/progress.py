@@ -13,6 +13,7 @@ from typing import Any
 from policies.people import Role
 from policies.states import RunState
 from service.models import RunRow
+from training_sandbox.job import EVALUATION_ONLY
 
 STAFF = frozenset({Role.COMPLIANCE, Role.AUDITOR, Role.SYSTEM_ADMIN})
 _BEFORE = (RunState.QUEUED, RunState.PREPARING)
@@ -70,10 +71,11 @@ def of(row: RunRow, *, staff: bool) -> dict[str, Any]:
         tenth = heard.tenth if heard else 0
     else:
         tenth = 10 if row.state not in (RunState.FAILED, RunState.CANCELLED) else 0
-    steps = plan["steps"] * tenth // 10
+    trains = row.document.get("algorithm", {}).get("name") != EVALUATION_ONLY
+    steps = plan["steps"] * tenth // 10 if trains else 0
     shown: dict[str, Any] = {
         "tenth": tenth,
-        "steps_of": plan["steps"],
+        "steps_of": plan["steps"] if trains else 0,
         "epsilon_of_steps": spent(plan["sampling_rate"], plan["noise_multiplier"], steps, plan["delta"]),
     }
     if staff:

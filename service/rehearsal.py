@@ -85,7 +85,8 @@ def rehearse(
     keys = execution.RunKeys.split(execution.fresh_keys())
     name = f"t-{secrets.token_hex(6)}"
     width, classes = len(terms.recipe.names), len(terms.recipe.classes)
-    rows = [_synthetic(n, width, classes, terms.plan.records_per_patient, seed) for seed, n in ((1, PATIENTS), (2, 64))]
+    most, records = min(PATIENTS, terms.plan.public_patients), terms.plan.records_per_patient
+    rows = [_synthetic(count, width, classes, records, seed) for seed, count in ((1, most), (2, 64))]
     files = {
         "graph.json": graph,
         "init.safetensors": init,

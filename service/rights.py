@@ -191,6 +191,7 @@ def refuse(facility: Facility, person: Person, request: str, reason: str) -> dic
     """
     row = row_of(facility, request)
     with act(facility, person, Action.RIGHTS_DECIDE, resource_of(row)) as this:
+        check_open(row)
         if not reason.strip():
             raise Misuse("a refusal names its reason")
         with unit_of_work(facility.database, facility.clock) as work:

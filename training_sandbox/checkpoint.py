@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
+from policies.canonical import canonical, strict_json
 from policies.errors import Misuse
+from training_sandbox.engines.choice import Choice
 from training_sandbox.optimisers import Updates
 
 EVERY = 10
@@ -31,12 +33,18 @@ def due(step: int, steps: int) -> bool:
     return step < steps and (EVERY * step) // steps > (EVERY * (step - 1)) // steps
 
 
-def dump(updates: Updates, step: int, job: bytes, run_key: bytes) -> bytes:
-    """Return the state after ``step`` as bytes. ``job`` is the job file's bytes."""
-    body = step.to_bytes(_WORD, "little")
+def dump(updates: Updates, step: int, job: bytes, run_key: bytes, engine: Choice | None = None) -> bytes:
+    """Return the state after ``step`` as bytes.
+
+    Args:
+        job: The job file's bytes.
+        engine: What computed the steps so far: another one would round otherwise.
+    """
+    said = b"" if engine is None else canonical(engine.as_dict())
+    body = len(said).to_bytes(_WORD, "little") + said + step.to_bytes(_WORD, "little")
     for name, value in _state(updates):
         held = int(getattr(updates, name)) if value is None else value
-        raw = held.to_bytes(_WORD, "little", signed=True) if isinstance(held, int) else held.numpy().tobytes()
+        raw = held.to_bytes(_WORD, "little", signed=True) if isinstance(held, int) else held.cpu().numpy().tobytes()
         body += raw
     return _tag(body, job, run_key) + body
 
@@ -45,9 +53,9 @@ def restore(raw: bytes, updates: Updates, job: bytes, run_key: bytes) -> int:
     """Put a dumped state into fresh ``updates`` and return the step it was taken after; 0 where it is not one of
     this job.
     """
-    tag, body = raw[:_TAG], raw[_TAG:]
+    _, body = _opened(raw, job, run_key)
     sizes = [_WORD if value is None else value.numel() * value.element_size() for _, value in _state(updates)]
-    if len(body) != _WORD + sum(sizes) or not hmac.compare_digest(tag, _tag(body, job, run_key)):
+    if len(body) != _WORD + sum(sizes):
         return 0
     place = _WORD
     for (name, value), size in zip(list(_state(updates)), sizes, strict=True):
@@ -58,6 +66,21 @@ def restore(raw: bytes, updates: Updates, job: bytes, run_key: bytes) -> int:
         else:
             value.copy_(torch.frombuffer(bytearray(part), dtype=value.dtype).reshape(value.shape))
     return int.from_bytes(body[:_WORD], "little")
+
+
+def engine_of(raw: bytes, job: bytes, run_key: bytes) -> Choice | None:
+    """Return the engine that a dumped state was made with; None where it names none, or is not one of this job."""
+    said, _ = _opened(raw, job, run_key)
+    return Choice.from_dict(strict_json(said)) if said else None
+
+
+def _opened(raw: bytes, job: bytes, run_key: bytes) -> tuple[bytes, bytes]:
+    """Return (engine, the rest) of a dumped state; both empty where it is not one of this job."""
+    tag, body = raw[:_TAG], raw[_TAG:]
+    if not hmac.compare_digest(tag, _tag(body, job, run_key)):
+        return b"", b""
+    ends = _WORD + int.from_bytes(body[:_WORD], "little")
+    return body[_WORD:ends], body[ends:]
 
 
 def _state(updates: Updates) -> Iterator[tuple[str, torch.Tensor | None]]:

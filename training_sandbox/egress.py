@@ -20,6 +20,7 @@ from training_sandbox.attacks import report
 from training_sandbox.graph import weights
 from training_sandbox.graph.format import Graph, Refusal
 from training_sandbox.job import Job
+from training_sandbox.settings import METRICS
 
 MODEL, STEPS, RESULT, ATTACKS = "model.safetensors", "steps.jsonl", "result.json", "attacks.json"
 OUTPUTS = frozenset({MODEL, STEPS, RESULT, ATTACKS})
@@ -27,7 +28,6 @@ RESULT_SCHEMA = "medtrain.result/1"
 CODES = frozenset({"tampered", "usage", "bad-input", "training-failed"})
 """Every reason a worker may give for a failure."""
 
-_METRICS = ("auc", "accuracy")
 _LEAST_NORMAL = np.float32(2.0**-126)
 
 
@@ -155,13 +155,13 @@ def read_result(raw: bytes, job: Job) -> Result:
         if (value[name] is not None) != job.reveal_exact:
             raise Tampered("exact figures are shown where, and only where, the job asks for them")
     for name in ("charged", "exact", "baseline"):
-        if not (value[name] is None or _are_metrics(value[name])) or value["charged"] is None:
+        if not (value[name] is None or _are_metrics(value[name], METRICS[job.task.kind])) or value["charged"] is None:
             raise Tampered("the result of the run is malformed")
     return Result(value["charged"], value["exact"], value["baseline"])
 
 
-def _are_metrics(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == set(_METRICS) and all(_is_figure(value[name]) for name in _METRICS)
+def _are_metrics(value: Any, names: tuple[str, ...]) -> bool:
+    return isinstance(value, dict) and set(value) == set(names) and all(_is_figure(value[name]) for name in names)
 
 
 def _is_figure(value: Any) -> bool:

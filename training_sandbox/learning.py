@@ -15,7 +15,9 @@ import torch
 
 from training_sandbox import checkpoint, trainer
 from training_sandbox.algorithms import registry, rows
+from training_sandbox.algorithms.selfcheck import self_check
 from training_sandbox.attacks import membership, report
+from training_sandbox.engines.choice import Choice
 from training_sandbox.graph.format import Graph
 from training_sandbox.job import EVALUATION_ONLY, Job
 from training_sandbox.patients import Patients
@@ -57,6 +59,7 @@ def learn(
     if job.algorithm:
         algorithm = registry.read(job.algorithm, dict(job.settings))
         plan = job.plan
+        self_check(plan)
 
         def asked(number: int) -> None:
             on_step(
@@ -98,14 +101,14 @@ def _trained(
     place: Place | None,
 ) -> Tensors:
     name = job.to_json()
+    given = place.read() if place is not None else b""
 
-    def keep(updates: Any, step: int) -> None:
+    def keep(updates: Any, step: int, engine: Choice | None) -> None:
         if place is not None and checkpoint.due(step, job.plan.steps):
-            place.write(checkpoint.dump(updates, step, name, run_key))
+            place.write(checkpoint.dump(updates, step, name, run_key, engine))
 
     def resume(updates: Any) -> int:
-        raw = place.read() if place is not None else b""
-        return checkpoint.restore(raw, updates, name, run_key)
+        return checkpoint.restore(given, updates, name, run_key)
 
     return trainer.train(
         graph,
@@ -117,14 +120,20 @@ def _trained(
         optimiser=job.optimiser,
         run_key=run_key,
         on_step=on_step,
+        choice=checkpoint.engine_of(given, name, run_key),
         resume=resume,
         keep=keep,
     ).params
 
 
 def rank(figures: dict[str, float | None]) -> float:
-    """Return by what the trials of a search are compared: the first charged figure that there is."""
-    return next((value for value in figures.values() if value is not None), 0.0)
+    """Return by what the trials of a search are compared: the first charged figure that there is, errors negated.
+
+    >>> rank({"auc": None, "accuracy": 0.75}), rank({"mae": 0.25})
+    (0.75, -0.25)
+    """
+    name, value = next(((name, value) for name, value in figures.items() if value is not None), ("", 0.0))
+    return -value if name == "mae" else value
 
 
 def scored(job: Job) -> bool:
@@ -134,7 +143,8 @@ def scored(job: Job) -> bool:
 
 def examine(job: Job, graph: Graph, model: Tensors, train: Patients, holdout: Patients) -> dict[str, Any]:
     """Return what the attacks on a trained model find; for compliance alone."""
-    if not scored(job) or job.algorithm == EVALUATION_ONLY:
+    attacked = job.task.kind in ("binary", "multi-class")  # the attacks read confidences in a class
+    if not attacked or not scored(job) or job.algorithm == EVALUATION_ONLY:
         return report.nothing()
     inside, outside = _first(train), _first(holdout)
 

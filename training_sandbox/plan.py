@@ -37,9 +37,22 @@ class Mechanism:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """Only how fast: changing these changes neither epsilon nor, beyond rounding, the model."""
+    """Only how fast: changing these changes neither epsilon nor, beyond rounding, the model.
+
+    Attributes:
+        microbatch: Patients that go through at once, at most; memory may allow fewer.
+        device: A torch device: ``cpu``, ``cuda``, ``cuda:1`` or another one with a torch backend.
+        precision: Of forward and backward pass; norms, clipping, sums and noise are always float32 or better.
+        compile: Whether a compiler may be asked, where one is at hand and the run is long enough.
+        packed: Lay out real records only. Faster where patients have fewer records than they may have, but the time
+            of a step then tells how many records were drawn: for data of class ``demonstration``.
+    """
 
     microbatch: int = 512
+    device: str = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = True
+    packed: bool = False
 
 
 DEFAULT_SPEED = Speed()

@@ -12,6 +12,14 @@ from training_sandbox.patients import Patients
 from training_sandbox.plan import DEFAULT_SPEED, DPPlan, Speed
 
 Tensors = dict[str, torch.Tensor]
+GRADIENT = "gradient"
+"""The name under which a step's noise is drawn: one stream for all parameters, in the graph's order."""
+
+
+class Prepare(Protocol):
+    """(drawn patients, run key, step) -> the patients as the engine sees them; each patient by itself."""
+
+    def __call__(self, batch: Patients, run_key: bytes, step: int) -> Patients: ...
 
 
 class ClippedSum(Protocol):
@@ -40,11 +48,20 @@ def gradient(
     step: int,
     engine: ClippedSum,
     speed: Speed = DEFAULT_SPEED,
+    prepare: Prepare | None = None,
 ) -> Tensors:
-    """Return the private gradient of one step (float64). The last patient of ``table`` must be the empty one."""
-    slots = torch.from_numpy(sampler.draw(plan, run_key, step))
+    """Return the private gradient of one step (float64). The last patient of ``table`` must be the empty one.
+
+    Args:
+        prepare: What is done to the drawn patients before the engine sees them: seeds of dropout, augmentation.
+    """
+    slots = torch.from_numpy(sampler.draw(plan, run_key, step)).to(table.weights.device)
     empty = len(table) - 1
     batch = table.take(torch.where((slots >= 0) & (slots < empty), slots, empty))
+    if prepare is not None:
+        batch = prepare(batch, run_key, step)
     total = engine(forward, loss, params, batch, plan.clip, microbatch=speed.microbatch)
-    scale = plan.clip / plan.expected_patients
-    return {name: noise.add(value, plan.noise_multiplier, run_key, step, name) * scale for name, value in total.items()}
+    flat = torch.cat([value.flatten() for value in total.values()])
+    noisy = noise.add(flat, plan.noise_multiplier, run_key, step, GRADIENT).mul_(plan.clip / plan.expected_patients)
+    parts = torch.split(noisy, [value.numel() for value in total.values()])
+    return {name: part.view(total[name].shape) for name, part in zip(total, parts, strict=True)}

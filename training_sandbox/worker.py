@@ -65,7 +65,7 @@ def _work(keys: bytes, data: Path, out: Path, say: Say) -> None:
     def patients(name: str) -> Patients:
         frame = _decrypted(files[f"{name}.parquet"], secrets["data_key"], f"run/{job.run}/{name}")
         kept = job.plan.records_per_patient
-        return gather(frame, job.features, classes=job.task.classes, records_per_patient=kept)
+        return gather(frame, job.features, task=job.task, records_per_patient=kept)
 
     train, holdout = patients("train"), patients("holdout")
 
@@ -78,12 +78,13 @@ def _work(keys: bytes, data: Path, out: Path, say: Say) -> None:
         )
 
     def exact(values: dict[str, torch.Tensor]) -> dict[str, float | None]:
-        return evaluation.exact(predicted(values), holdout.labels, holdout.weights).as_dict()
+        return evaluation.exact(predicted(values), holdout.labels, holdout.weights, job.task).as_dict()
 
     def look(values: dict[str, torch.Tensor], key: bytes) -> dict[str, float | None]:
         if not learning.scored(job):
             return {"auc": None, "accuracy": None}
-        return evaluation.charged(predicted(values), holdout.labels, holdout.weights, job.evaluation, key).as_dict()
+        scores = predicted(values)
+        return evaluation.charged(scores, holdout.labels, holdout.weights, job.evaluation, key, job.task).as_dict()
 
     with (out / egress.STEPS).open("xb") as log:
 

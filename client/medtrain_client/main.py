@@ -1,4 +1,4 @@
-"""The command line: ``medtrain-client pack`` and ``medtrain-client check``.
+"""The command line: ``medtrain-client pack``, ``check`` and ``rehearse``.
 
 The result goes to standard output, words to standard error. Exit codes: 0 done, 2 usage, 3 refused by a rule.
 """
@@ -41,12 +41,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     pack = commands.add_parser("pack", help="turn a PyTorch module into graph.json and init.safetensors")
     pack.add_argument("factory", metavar="MODULE:FACTORY", help="a function without arguments that returns the module")
-    pack.add_argument("--input", required=True, metavar="SPEC", help='one record, as in "float32[1,12]"')
+    pack.add_argument(
+        "--input",
+        required=True,
+        metavar="SPEC",
+        help='one record: "float32[1,12]"; several inputs: "int64[1,3]+float32[1,5]"',
+    )
     pack.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
     pack.set_defaults(run=_pack)
     check = commands.add_parser("check", help="check a packed model by the facility's rules; needs no torch")
     check.add_argument("folder", type=Path, metavar="DIR", help="a folder that pack wrote")
     check.set_defaults(run=_check)
+    dry = commands.add_parser("rehearse", help="take a few private steps of a packed model on random records")
+    dry.add_argument("folder", type=Path, metavar="DIR", help="a folder that pack wrote")
+    dry.set_defaults(run=_rehearse)
     return parser
 
 
@@ -62,6 +70,12 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
     graph = form.read((options.folder / "graph.json").read_bytes())
     weights.read(graph, (options.folder / "init.safetensors").read_bytes())
     return {"nodes": len(graph.nodes), "verdict": "accepted"}
+
+
+def _rehearse(options: argparse.Namespace) -> dict[str, Any]:
+    from medtrain_client.dry import rehearse
+
+    return rehearse(options.folder)
 
 
 def _made(factory: str) -> Any:

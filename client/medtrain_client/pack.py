@@ -52,14 +52,16 @@ class Packed:
 
 
 def pack(module: torch.nn.Module, spec: str) -> Packed:
-    """Return the pack of ``module`` for one record of ``spec``, such as ``float32[1,12]``.
+    """Return the pack of ``module`` for one record of ``spec``: ``float32[1,12]``, or several inputs joined by ``+``.
+
+    A parameter that does not require a gradient is frozen: kept as it is, the base under an adapter.
 
     Raises:
         Refusal: the module does not fit the format; the sentence says what to change.
     """
-    example = _example(spec)
+    examples = tuple(_example(part) for part in spec.split("+"))
     _check_modules(module)
-    graph, names = _graph(_exported(module, example))
+    graph, names = _graph(_exported(module, examples))
     form.check(graph)
     raw_graph = graph.to_json()
     form.read(raw_graph)
@@ -94,25 +96,22 @@ def _check_modules(module: torch.nn.Module) -> None:
             raise form.Refusal(
                 "MT-BUFFER", f"{where} mixes patients; use torch.nn.GroupNorm(groups, channels) or LayerNorm"
             )
-        if isinstance(layer, torch.nn.modules.dropout._DropoutNd) and layer.p > 0:  # noqa: SLF001
-            raise form.Refusal("MT-RNG", f"{where}: remove it; the noise of private training already regularises")
-        if isinstance(layer, torch.nn.RNNBase):
-            raise form.Refusal("MT-OP", f"{where}: write it out with linear, sigmoid and tanh over a fixed length")
+        channels = (torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d, torch.nn.AlphaDropout)
+        if isinstance(layer, channels) and layer.p > 0:
+            raise form.Refusal("MT-RNG", f"{where}: use nn.Dropout; dropping whole channels is not supported")
+        if isinstance(layer, torch.nn.RNNBase) and (layer.mode.startswith("RNN") or layer.proj_size):
+            raise form.Refusal("MT-OP", f"{where}: use nn.GRU, or nn.LSTM without proj_size")
     for name, _ in module.named_buffers():
         raise form.Refusal("MT-BUFFER", f"buffer {name}: a model has parameters only; compute it in forward instead")
     for name, value in module.named_parameters():
-        if not value.requires_grad:
-            raise form.Refusal(
-                "MT-OP", f"parameter {name} is frozen; every parameter is trained here, remove the freeze"
-            )
         if value.dtype != torch.float32:
             raise form.Refusal("MT-SHAPE", f"parameter {name} is {value.dtype}; use float32")
 
 
-def _exported(module: torch.nn.Module, example: torch.Tensor) -> Any:
+def _exported(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> Any:
     try:
         with _quiet():
-            exported = torch.export.export(module, (example,))
+            exported = torch.export.export(module, examples)
             if any(_mutates(node) for node in exported.graph.nodes):
                 exported = exported.run_decompositions({})  # writes in place become functional where nobody can tell
     except Exception as problem:  # noqa: BLE001  torch.export raises many types; all mean: cannot be exported
@@ -145,17 +144,19 @@ def _mutates(node: Any) -> bool:
 
 def _graph(exported: Any) -> tuple[form.Graph, dict[str, torch.Tensor]]:
     """Return the graph and its parameters by name; a parameter used under two names keeps the first."""
+    several = sum(spec.kind == InputKind.USER_INPUT for spec in exported.graph_signature.input_specs) > 1
     signature, state = exported.graph_signature, exported.state_dict
     parameters: dict[str, torch.Tensor] = {}
     known: dict[str, form.Value] = {}
-    inputs = []
+    inputs: list[form.Tensor] = []
     first_name: dict[int, str] = {}
     placeholders = {n.name: n for n in exported.graph.nodes if n.op == "placeholder"}
     for spec in signature.input_specs:
         if spec.kind == InputKind.USER_INPUT:
             value = placeholders[spec.arg.name].meta["val"]
-            inputs.append(form.Tensor("input", _DTYPES[value.dtype], tuple(value.shape)))
-            known[spec.arg.name] = form.Ref("input")
+            name = f"input{len(inputs)}" if several else "input"
+            inputs.append(form.Tensor(name, _DTYPES[value.dtype], tuple(value.shape)))
+            known[spec.arg.name] = form.Ref(name)
         elif spec.kind == InputKind.PARAMETER:
             name = first_name.setdefault(state[spec.target].data_ptr(), spec.target)
             parameters[name] = state[name]
@@ -166,13 +167,14 @@ def _graph(exported: Any) -> tuple[form.Graph, dict[str, torch.Tensor]]:
         raise form.Refusal("MT-MUTATION", "the model changes its input or its own state in forward")
     if len(signature.output_specs) != 1:
         raise form.Refusal("MT-SHAPE", "forward must return exactly one tensor")
-    fresh = _fresh({"input", *parameters})
+    fresh = _fresh({*(tensor.name for tensor in inputs), *parameters})
     nodes = tuple(_nodes(exported.graph, known, fresh))
     output = known[signature.output_specs[0].arg.name]
     if not isinstance(output, form.Ref):
         raise form.Refusal("MT-SHAPE", "forward must return exactly one tensor")
     tensors = tuple(form.Tensor(name, _DTYPES[v.dtype], tuple(v.shape)) for name, v in parameters.items())
-    return form.Graph(tuple(inputs), tensors, nodes, output.name), parameters
+    frozen = tuple(name for name, value in parameters.items() if not value.requires_grad)
+    return form.Graph(tuple(inputs), tensors, nodes, output.name, frozen), parameters
 
 
 def _fresh(taken: set[str]) -> Iterator[str]:
@@ -207,16 +209,30 @@ def _one(node: Any, target: str, known: dict[str, form.Value], fresh: Iterator[s
         op, args = "to.dtype", (args[0], kwargs.pop("dtype"))
     if op == "to.dtype":
         args = args[:2]
+    if op.startswith("upsample"):
+        args = _sized(op, args, node)
     if op not in OPS or not target.startswith("aten."):
         code, hint = refusal(op)
         raise form.Refusal(code, f"{op}{_line(node)}: {hint}")
     signature = OPS[op]
     values = tuple(_value(a, known, node) for a in args)
     named = tuple(sorted((k, _value(v, known, node)) for k, v in kwargs.items() if k not in _TRUSTED_SIDE))
-    count = len(node.meta["val"]) if signature.gives_list else 1
+    several = signature.gives_list or signature.results > 1
+    count = len(node.meta["val"]) if several else 1
     outs = tuple(next(fresh) for _ in range(count))
-    known[node.name] = tuple(form.Ref(o) for o in outs) if signature.gives_list else form.Ref(outs[0])
+    known[node.name] = tuple(form.Ref(o) for o in outs) if several else form.Ref(outs[0])
     return form.Node(op, values, named, outs)
+
+
+def _sized(op: str, args: tuple[Any, ...], node: Any) -> tuple[Any, ...]:
+    """Return the arguments with the output's size in the place of a scale; they agree where the scale is whole."""
+    scales = args[-1]
+    if scales is None or len(args) < 3:
+        return args
+    if any(scale != int(scale) for scale in scales):
+        raise form.Refusal("MT-SHAPE", f"{op}{_line(node)}: give Upsample a whole scale_factor, or a size")
+    size = [int(n) for n in node.meta["val"].shape[2:]]
+    return (args[0], size, *args[2:-1], None)
 
 
 def _value(value: Any, known: dict[str, form.Value], node: Any) -> form.Value:

@@ -66,16 +66,29 @@ def parse(raw: bytes) -> Dataset:
     Raises:
         InvalidDicomError: not a DICOM file, or broken in its middle.
     """
+    dataset = skim(raw)
     with quietly():
         try:
-            dataset = pydicom.dcmread(io.BytesIO(raw))
             for _ in dataset.iterall():
                 pass
-        except InvalidDicomError:
-            raise
         except Exception:  # noqa: BLE001  # a broken file makes pydicom raise almost anything
             raise InvalidDicomError("a file is broken") from None
     return dataset
+
+
+def skim(raw: bytes) -> Dataset:
+    """Return a file's elements, each of them decoded when it is asked for, which may then raise almost anything.
+
+    Raises:
+        InvalidDicomError: not a DICOM file.
+    """
+    with quietly():
+        try:
+            return pydicom.dcmread(io.BytesIO(raw))
+        except InvalidDicomError:
+            raise
+        except Exception:  # noqa: BLE001  # as above
+            raise InvalidDicomError("a file is broken") from None
 
 
 def _row(raw: bytes) -> Row | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
 FILE = Path(__file__).with_suffix(".json")
 
 
@@ -26,6 +28,14 @@ class AnnexE:
     characteristics: frozenset[int]
     device: frozenset[int]
     safe_private: frozenset[tuple[str, int, int]]
+
+
+@cache
+def removed() -> frozenset[int]:
+    """Return the tags that the Basic Profile removes and that are no dates or times: gone without being looked at."""
+    timed = {"DA", "DT", "TM"}
+    gone = (tag for tag, action in annex_e().actions.items() if action.startswith("X"))
+    return frozenset(tag for tag in gone if not (dictionary_has_tag(tag) and dictionary_VR(tag) in timed))
 
 
 @cache

@@ -97,12 +97,12 @@ def _box(line: str, view: Grey, scale: int) -> Box | None:
     if len(letters) < 2 and not any(char > "\u2e7f" for char in letters):
         return None
     left, top, wide, high = (int(cell) // scale for cell in cells[6:10])
-    margin = max(high // 3, 2)
+    beside, above = 3 * high, max(high // 2, 2)  # a neighbour that was not read is most often on the same line
     return Box(
-        max(left - margin, 0),
-        max(top - margin, 0),
-        min(left + wide + 1 + margin, view.shape[1]),
-        min(top + high + 1 + margin, view.shape[0]),
+        max(left - beside, 0),
+        max(top - above, 0),
+        min(left + wide + 1 + beside, view.shape[1]),
+        min(top + high + 1 + above, view.shape[0]),
     )
 
 

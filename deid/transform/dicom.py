@@ -19,13 +19,12 @@ from typing import Protocol
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from deid.policy import Dates, Profile
-from deid.readers.dicom import parse, quietly
+from deid.readers.dicom import quietly, skim
 from deid.transform import burned_in
-from deid.transform.annex_e import annex_e
+from deid.transform.annex_e import annex_e, removed
 from policies.errors import BadInput
 
 METHOD = "medtrain: PS3.15 2026c Annex E"
@@ -150,9 +149,15 @@ def deidentify(
             it, and it could not be blanked); ``recognizable-face`` (a head, and no remover that could deal with it).
     """
     try:
-        source = parse(raw)
-    except InvalidDicomError:
+        return _deidentified(raw, pseudonym, shift_days, uid_key, options)
+    except ImageRefused:
+        raise
+    except Exception:  # noqa: BLE001  # a broken file makes pydicom raise almost anything
         raise ImageRefused("not-dicom", "a file is not DICOM or is broken") from None
+
+
+def _deidentified(raw: bytes, pseudonym: str, shift_days: int, uid_key: bytes, options: Options) -> bytes:
+    source = skim(raw)
     if not (source.get("SOPClassUID") and source.get("SOPInstanceUID") and "TransferSyntaxUID" in source.file_meta):
         raise ImageRefused("not-dicom", "a DICOM file does not say what it is or how it is encoded")
     done = [BASIC]
@@ -251,23 +256,33 @@ class _Cleaner:
     def __init__(self, days: int, key: bytes, options: Options) -> None:
         self._days, self._key, self._options, self._table = days, key, options, annex_e()
         kept = self._table.characteristics if options.characteristics else frozenset()
+        self._removed = removed()
+        self._safe = {(group, last) for _, group, last in self._table.safe_private}
         self._retained = kept | (self._table.device if options.device else frozenset())
 
     def clean(self, source: Dataset) -> Dataset:
         clean = Dataset()
-        for element in source:
-            made = self._one(element, clean)
+        for tag in sorted(source.keys()):
+            if self._gone(int(tag)):
+                continue
+            made = self._one(source[tag], clean)
             if made is not None:
                 clean.add(made)
         if "CodeValue" in clean:
             clean.CodeMeaning = clean.CodeValue  # the meaning is free text; the code says the same
         return clean
 
+    def _gone(self, tag: int) -> bool:
+        """Return whether an element goes whatever its value is: most do, and are not even decoded."""
+        if tag >> 16 & 1:
+            return not self._options.safe_private or (tag >> 16, tag & 0xFF) not in self._safe or not tag & 0xF000
+        return (tag in self._removed and tag not in self._retained) or tag >> 16 & 0xFF00 in {0x5000, 0x6000}
+
     def _one(self, element: DataElement, clean: Dataset) -> DataElement | None:
         tag, name, kind = element.tag, element.keyword, element.VR
         if tag.is_private:
-            return self._private(element, clean) if self._options.safe_private else None
-        if not name or name in STRICTER or tag.group & 0xFF00 in {0x5000, 0x6000}:
+            return self._private(element, clean)
+        if not name or name in STRICTER:
             return None
         action = self._table.actions.get(tag, "")
         if tag in self._retained:

@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -84,12 +84,7 @@ def _files(model: Path | None) -> dict[str, tuple[str, bytes]]:
 
 
 def _spec(permit: str, epsilon: str, settings: Path | None) -> str:
-    try:
-        chosen = json.loads(settings.read_text("utf-8")) if settings else {}
-    except OSError:
-        raise Misuse("the settings file cannot be read") from None
-    except ValueError:
-        raise Misuse("the settings file is not JSON") from None
+    chosen = _settings(settings)
     whole = chosen if {"training", "algorithm", "search", "examination"} & set(chosen) else {"training": chosen}
     return json.dumps({**whole, "permit": permit, "epsilon": epsilon})
 
@@ -137,3 +132,19 @@ def certificate(run: str, server: Server = None, token_file: TokenFile = None, a
     """Show what a run's certificate says, or will say once it is released."""
     with connect(server, None, token_file) as service:
         show(service.get(f"/runs/{run}/certificate"), as_json=as_json)
+
+
+def _settings(path: Path | None) -> Any:
+    """Return the training settings of a JSON file.
+
+    Raises:
+        Misuse: there is no such file, or it is not JSON.
+    """
+    if path is None:
+        return {}
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError:
+        raise Misuse("the settings file cannot be read") from None
+    except ValueError:
+        raise Misuse("the settings file is not JSON") from None

@@ -1,5 +1,6 @@
 """Permits: the partner's application, with a look at the answers before it goes, and the decision of compliance."""
 
+import re
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from datasets.duo import HOME
 from policies.access import Action
 from policies.errors import MedtrainError
 from service import catalogue, history, permits, runs
@@ -20,6 +22,8 @@ from service.facility import Facility
 router = APIRouter(prefix="/permits")
 COLUMNS = ("id", "holder", "dataset", "recipe", "purpose", "epsilon", "runs", "not_after", "state")
 FIELDS = ("dataset", "recipe", "purpose", "legal_basis", "ethics", "epsilon", "runs", "not_after")
+PARTIES = ("controller", "controller_country", "access_country", "justification")
+COUNTRY = re.compile(r"[A-Z]{2}")
 DELTA = "0.00001"
 
 
@@ -37,7 +41,9 @@ def get_permits(request: Request, here: Here, visitor: Visitor, format: str = ""
 @router.get("/new")
 def get_new(request: Request, here: Here, visitor: Visitor, dataset: str = "") -> Response:
     """Show the empty form."""
-    return _form(request, here, visitor, {**dict.fromkeys(FIELDS, ""), "dataset": dataset, "runs": "1"}, {})
+    blank = {**dict.fromkeys((*FIELDS, *PARTIES), ""), "controller": visitor.org}
+    at_home = {"controller_country": HOME, "access_country": HOME}
+    return _form(request, here, visitor, {**blank, **at_home, "dataset": dataset, "runs": "1"}, {})
 
 
 @router.post("/new")
@@ -53,10 +59,15 @@ def post_new(
     epsilon: Annotated[str, Form(max_length=20)] = "",
     runs: Annotated[str, Form(max_length=4)] = "",
     not_after: Annotated[str, Form(max_length=10)] = "",
+    controller: Annotated[str, Form(max_length=100)] = "",
+    controller_country: Annotated[str, Form(max_length=2)] = HOME,
+    access_country: Annotated[str, Form(max_length=2)] = HOME,
+    justification: Annotated[str, Form(max_length=2000)] = "",
     step: Annotated[str, Form()] = "check",
 ) -> Response:
     """Check the answers; show what is wrong, or everything once more, or hand the application in."""
     given = dict(zip(FIELDS, (dataset, recipe, purpose, legal_basis, ethics, epsilon, runs, not_after), strict=True))
+    given |= dict(zip(PARTIES, (controller, controller_country, access_country, justification), strict=True))
     given = {name: text.strip() for name, text in given.items()}
     wrong = _wrong(here, visitor, given)
     if wrong or step == "change":
@@ -193,6 +204,10 @@ def _wrong(here: Facility, visitor: Visitor, given: dict[str, str]) -> dict[str,
         ("purpose", given["purpose"] in APPLIED_FOR, N_("Choose a purpose")),
         ("legal_basis", bool(given["legal_basis"]), N_("Name the legal basis")),
         ("ethics", bool(given["ethics"]), N_("Name the ethics approval")),
+        *(
+            (name, bool(COUNTRY.fullmatch(given[name])), N_("A country is two capital letters, such as CN"))
+            for name in ("controller_country", "access_country")
+        ),
         ("epsilon", _between(given["epsilon"], 0, 10), N_("Epsilon is a number above 0, at most 10")),
         ("runs", given["runs"].isdecimal() and 1 <= int(given["runs"]) <= 100, N_("The number of runs is 1 to 100")),
         (

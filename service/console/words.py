@@ -250,6 +250,7 @@ ACTIONS = {
     "facility.show": N_("look at the facility"),
     "facility.freeze": N_("freeze the facility"),
     "facility.thaw": N_("lift the stop"),
+    **ACTIONS_GOVERNANCE,
     "submission.profiled": N_("look at the columns"),
     "submission.mapped": N_("apply the mapping"),
     "submission.processing": N_("begin de-identification"),
@@ -282,7 +283,6 @@ WORDS = {
     **PURPOSES,
     **CODES,
     **ACTIONS,
-    **ACTIONS_GOVERNANCE,
     **DECISIONS,
 }
 """Every one of them. A word that is missing is shown as it is."""

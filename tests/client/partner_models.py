@@ -118,12 +118,98 @@ def batch_norm():
     return nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
 
 
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(20, 6)
+        self.gru = nn.GRU(6, 5, 2, batch_first=True, bidirectional=True, dropout=0.2)
+        self.lstm = nn.LSTM(10, 4, batch_first=True)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.lstm(self.gru(self.embed(x))[0])[0][:, -1])
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.deep = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 8, 3, stride=2, padding=1)
+        self.up, self.norm = nn.ConvTranspose2d(8, 4, 2, 2), nn.GroupNorm(2, 4)
+        self.smooth = nn.Upsample(scale_factor=2, mode="bilinear")
+        self.out = nn.Conv2d(16, 2, 1)
+
+    def forward(self, x):
+        wide = F.relu(self.norm(self.down(x)))
+        deep = F.relu(self.deep(wide))
+        return self.out(torch.cat((wide, self.up(deep), self.smooth(deep)), 1))
+
+
+class Adapter(nn.Module):
+    """A low-rank adapter on a frozen layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.base, self.a, self.b = nn.Linear(12, 8), nn.Linear(12, 2, bias=False), nn.Linear(2, 8, bias=False)
+        self.head = nn.Linear(8, 2)
+        self.base.requires_grad_(False)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.base(x) + self.b(self.a(x))))
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4 + 5, 2)
+
+    def forward(self, codes, numbers):
+        return self.head(torch.cat((self.embed(codes).mean(1), numbers), 1))
+
+
+class ViT(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches, self.token = nn.Conv2d(1, 8, 4, 4), nn.Parameter(torch.zeros(1, 1, 8))
+        self.place = nn.Parameter(torch.randn(1, 5, 8) * 0.1)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True, norm_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        return self.head(self.layer(torch.cat((self.token, tokens), 1) + self.place)[:, 0])
+
+
+class Tabular(nn.Module):
+    """After FT-Transformer: every number becomes a token."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(12, 8) * 0.3), nn.Parameter(torch.zeros(12, 8))
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.layer(x.unsqueeze(-1) * self.weight + self.bias).mean(1))
+
+
+def signal():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv1d(2, 6, 5, stride=2), nn.GroupNorm(2, 6), nn.SiLU(), nn.Dropout(0.3), nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(), nn.Linear(6, 2),
+    )  # fmt: skip
+
+
 def dropout():
-    return nn.Sequential(nn.Linear(12, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+    return nn.Sequential(nn.Linear(12, 8), nn.Dropout2d(0.5), nn.Linear(8, 2))
 
 
-def gru():
-    return nn.GRU(12, 2)
+def rnn():
+    return nn.RNN(12, 2)
+
+
+def stretched():
+    return nn.Sequential(nn.Unflatten(1, (1, 3, 4)), nn.Upsample(scale_factor=1.5), nn.Flatten(), nn.Linear(24, 2))
 
 
 def double():
@@ -131,9 +217,7 @@ def double():
 
 
 def frozen():
-    model = nn.Linear(12, 2)
-    model.weight.requires_grad_(False)
-    return model
+    return nn.Linear(12, 2).requires_grad_(False)
 
 
 def buffer():

@@ -22,7 +22,7 @@ from training_sandbox.graph.run import bind
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-SHARED = ("format.py", "ops.py", "weights.py", "run.py")
+SHARED = ("format.py", "ops.py", "weights.py", "run.py", "recurrent.py")
 _spec = util.spec_from_file_location("partner_models", HERE / "partner_models.py")
 models = util.module_from_spec(_spec)
 _spec.loader.exec_module(models)
@@ -34,13 +34,20 @@ GOOD = {
     "Attention": ("float32[1,5,4]", torch.randn(3, 5, 4)),
     "Tied": ("int64[1,6]", torch.randint(0, 20, (3, 6))),
     "Mixed": ("float32[1,12]", torch.rand(3, 12) * 19),
+    "Recurrent": ("int64[1,6]", torch.randint(0, 20, (3, 6))),
+    "UNet": ("float32[1,1,8,8]", torch.randn(3, 1, 8, 8)),
+    "Adapter": ("float32[1,12]", torch.randn(3, 12)),
+    "ViT": ("float32[1,1,8,8]", torch.randn(3, 1, 8, 8)),
+    "Tabular": ("float32[1,12]", torch.randn(3, 12)),
+    "signal": ("float32[1,2,20]", torch.randn(3, 2, 20)),
 }
 BAD = {
     "batch_norm": ("MT-BUFFER", "GroupNorm"),
-    "dropout": ("MT-RNG", "remove it"),
-    "gru": ("MT-OP", "linear, sigmoid and tanh"),
+    "dropout": ("MT-RNG", "use nn.Dropout"),
+    "rnn": ("MT-OP", "use nn.GRU"),
+    "stretched": ("MT-SHAPE", "whole scale_factor"),
     "double": ("MT-SHAPE", "use float32"),
-    "frozen": ("MT-OP", "frozen"),
+    "frozen": ("MT-IR", "nothing is left to train"),
     "buffer": ("MT-BUFFER", "seen"),
     "Indexing": ("MT-DYNSHAPE", r"partner_models\.py line \d+"),
     "Random": ("MT-RNG", "randomness"),
@@ -69,7 +76,24 @@ def test_a_model_that_fits_is_accepted_by_the_server_and_gives_the_same_numbers(
     assert preflight(graph).parameters == packed.values == sum(p.numel() for p in module.parameters())
     forward = bind(graph)
     found = torch.func.vmap(lambda x: forward(params, x.unsqueeze(0))[0])(records)
-    torch.testing.assert_close(found, module(records.clone()), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found, module.eval()(records.clone()), atol=1e-5, rtol=1e-5)
+
+
+def test_several_inputs_are_fed_one_row_of_numbers():
+    module = models.TwoInputs()
+    packed = pack(module, "int64[1,3]+float32[1,5]")
+    graph = reader.read_graph(packed.graph)
+    params = reader.read_weights(graph, packed.weights)
+    assert [t.name for t in graph.inputs] == ["input0", "input1"]
+    codes, numbers = torch.tensor([[1, 8, 4]]), torch.randn(1, 5)
+    found = bind(graph)(params, torch.cat((codes.float(), numbers), 1))
+    torch.testing.assert_close(found, module(codes, numbers))
+
+
+def test_a_frozen_base_is_named_and_kept():
+    graph = reader.read_graph(pack(models.Adapter(), "float32[1,12]").graph)
+    assert graph.frozen == ("base.weight", "base.bias")
+    assert graph.trained == ("a.weight", "b.weight", "head.weight", "head.bias")
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -219,5 +243,24 @@ def test_a_released_model_loads_and_runs(tmp_path, name):
     module = getattr(models, name)()
     pack(module, spec).write(tmp_path)
     (tmp_path / "init.safetensors").rename(tmp_path / "model.safetensors")
-    torch.testing.assert_close(load(tmp_path)(records), module(records.clone()), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(load(tmp_path)(records), module.eval()(records.clone()), atol=1e-5, rtol=1e-5)
     assert load_weights((tmp_path / "model.safetensors").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["mlp", "Adapter", "Recurrent", "UNet"])
+def test_a_packed_model_can_be_rehearsed(tmp_path, name, capsys):
+    pack(getattr(models, name)(), GOOD[name][0]).write(tmp_path)
+    assert main(["rehearse", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "runs"
+    assert found["without_gradient"] == []
+    assert found["frozen"] == (104 if name == "Adapter" else 0)
+
+
+def test_a_model_with_values_out_of_range_fails_its_rehearsal(tmp_path, capsys):
+    module = models.mlp()
+    with torch.no_grad():
+        module[0].weight.fill_(1e30)
+    pack(module, "float32[1,12]").write(tmp_path)
+    assert main(["rehearse", str(tmp_path)]) == 3
+    assert "not finite" in capsys.readouterr().err

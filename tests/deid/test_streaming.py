@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -29,6 +27,12 @@ ODD = [
 ]  # fmt: skip
 
 
+def parquet(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.rechunk().write_parquet(out, statistics=False)
+    return out.getvalue()
+
+
 def content() -> dict[str, bytes]:
     notes = [*(note(n) for n in (0, 1)), "机密★5年\n" + note(2), "平稳", "住院号：H99999999\n平稳。"]
     labs = [*(lab(n) for n in range(9)), lab(1), lab(2, unit=""), lab(3, result="x"), lab(4, day="05/13/2021")]
@@ -44,7 +48,8 @@ def test_the_output_is_that_of_the_pipeline_in_memory(
     made = stream(MemoryRecords(given), mapping, enclave, KEYS, project="p", out=tmp_path, size=size, rows=rows)
     for name, table in whole.tables.items():
         parts = pl.concat(pl.read_parquet(path) for path in sorted((tmp_path / name).iterdir()))
-        assert parts.rechunk().write_ipc(None).getvalue() == table.rechunk().write_ipc(None).getvalue(), name
+        assert parts.equals(table), name
+        assert parquet(parts) == parquet(table), name
     assert made.index == whole.index
     assert pl.read_parquet(tmp_path / "quarantine.parquet").equals(whole.quarantine)
     told = json.loads((tmp_path / "report.json").read_text("utf-8"))
@@ -121,15 +126,3 @@ def test_a_spill_gives_back_what_it_took_in_order_and_leaves_nothing(tmp_path: P
         assert spill.take((1, 2)) is None
         assert spill.take((2, 299)).item() == 299
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_table_larger_than_its_limit_of_memory_goes_through() -> None:
-    """The soak at a small size."""
-    bench = Path(__file__).parents[2] / "bench" / "soak.py"
-    ended = subprocess.run(
-        [sys.executable, str(bench), "4", "900", "300"],
-        check=False, capture_output=True, text=True, cwd=bench.parents[1],
-        env={"PYTHONPATH": str(bench.parents[1]), "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr[-800:]
-    assert "'quarantined': " in ended.stdout

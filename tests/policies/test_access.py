@@ -14,6 +14,7 @@ from policies.access import (
     Decision,
     Kind,
     Resource,
+    allows,
     check,
     decide,
     entry_of,
@@ -292,6 +293,13 @@ def test_a_refusal_says_no_more_than_the_rule() -> None:
         check(person(A), Action.SUBMISSION_READ_QUARANTINE, resource(Action.SUBMISSION_READ_QUARANTINE))
     with pytest.raises(Refused, match=r"do not allow run\.show"):
         check(person(P, "theirs"), Action.RUN_SHOW, resource(Action.RUN_SHOW))
+
+
+def test_what_is_remembered_is_what_is_decided() -> None:
+    for role in Role:
+        for action in (Action.DATASET_LIST, Action.PERMIT_SHOW, Action.RUN_SUBMIT):
+            one = replace(resource(action), id="")
+            assert allows(person(role), action, one) is decide(person(role), action, resource(action)).allowed
 
 
 def test_an_action_on_the_wrong_kind_of_object_is_denied() -> None:

@@ -18,7 +18,7 @@ OPTIMISERS = [Optimiser(), Optimiser(average=0.6), Optimiser(name="adam", averag
 def trained(make_graph, make_params, make_patients, make_plan):
     graph = make_graph()
 
-    def run(optimiser, resume=None, keep=None):
+    def run(optimiser, resume=None, keep=None, choice=None):
         return trainer.train(
             graph,
             make_params(graph),
@@ -28,6 +28,7 @@ def trained(make_graph, make_params, make_patients, make_plan):
             loss="cross-entropy",
             optimiser=optimiser,
             run_key=KEY,
+            choice=choice,
             resume=resume,
             keep=keep,
         )
@@ -39,17 +40,18 @@ def trained(make_graph, make_params, make_patients, make_plan):
 def test_resuming_gives_the_same_bits_and_the_whole_log(trained, optimiser) -> None:
     kept = {}
 
-    def keep(updates, step):
+    def keep(updates, step, engine):
         if checkpoint.due(step, 20):
-            kept[step] = checkpoint.dump(updates, step, JOB, KEY)
+            kept[step] = checkpoint.dump(updates, step, JOB, KEY, engine)
 
     whole = trained(optimiser, keep=keep)
     assert sorted(kept) == list(range(2, 20, 2))
     redone = []
     again = trained(
         optimiser,
+        choice=checkpoint.engine_of(kept[14], JOB, KEY),
         resume=lambda u: checkpoint.restore(kept[14], u, JOB, KEY),
-        keep=lambda _, step: redone.append(step),
+        keep=lambda _, step, __: redone.append(step),
     )
     assert redone == list(range(15, 21))
     assert all(torch.equal(whole.params[name], again.params[name]) for name in whole.params)

@@ -5,6 +5,8 @@ import torch
 
 from training_sandbox import losses
 from training_sandbox.engines import plain, vmap
+from training_sandbox.engines.bookkeeping import Bookkeeping
+from training_sandbox.engines.norms import Layout
 from training_sandbox.graph.run import bind
 from training_sandbox.noise import GRID
 from training_sandbox.patients import Patients
@@ -94,7 +96,7 @@ def test_the_loop_leaves_out_a_gradient_that_is_not_finite(setting):
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # the first layer's input needs no gradient
-def test_the_engine_agrees_with_opacus(setting):
+def test_the_engines_agree_with_opacus(setting, make_graph):
     """Opacus' per-sample gradients as an independent oracle, one record for each patient."""
     from opacus.grad_sample import GradSampleModule
 
@@ -108,7 +110,11 @@ def test_the_engine_agrees_with_opacus(setting):
     factor = (0.3 / each.norm(dim=1)).clamp(max=1) / 0.3
     batch = Patients(x.unsqueeze(1), y.unsqueeze(1), torch.ones(16, 1))
     found = flat(vmap.clipped_sum(forward, loss, params, batch, 0.3, microbatch=5))
-    assert float((found - (each * factor.unsqueeze(1)).sum(0)).abs().max()) < 1e-5
+    expected = (each * factor.unsqueeze(1)).sum(0)
+    assert float((found - expected).abs().max()) < 1e-5
+    engine = Bookkeeping(make_graph(), loss, params, Layout(16, 16, 1), label=torch.tensor(0), traced=False)
+    kept = flat(engine(forward, loss, params, batch, 0.3, microbatch=16)) / engine.bound
+    assert float((kept - expected).abs().max()) < 1e-5
 
 
 def test_binary_cross_entropy_is_the_two_class_loss_of_the_logit():

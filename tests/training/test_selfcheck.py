@@ -9,6 +9,7 @@ from training_sandbox import noise, sampler, selfcheck, step
 from training_sandbox.engines import vmap
 from training_sandbox.patients import Patients
 from training_sandbox.selfcheck import self_check
+from training_sandbox.settings import Task
 
 
 @pytest.fixture
@@ -16,7 +17,9 @@ def check(make_graph, make_params, make_plan):
     def call(engine=vmap.clipped_sum, **plan):
         graph = make_graph(hidden=20)
         terms = {"public_patients": 400, "cap": 280} | plan
-        self_check(graph, make_params(graph), make_plan(**terms), loss="cross-entropy", classes=2, engine=engine)
+        self_check(
+            graph, make_params(graph), make_plan(**terms), loss="cross-entropy", task=Task(kind="binary"), engine=engine
+        )
 
     return call
 

@@ -113,12 +113,6 @@ def test_a_model_of_another_width_is_refused(run, make_graph):
         run(graph=make_graph(features=6))
 
 
-def test_only_one_float_input_is_fed(run, make_graph):
-    graph = make_graph()
-    with pytest.raises(Misuse, match="one float32 input"):
-        run(graph=replace(graph, inputs=(replace(graph.inputs[0], dtype="int64"),)))
-
-
 def test_predicting_nobody_gives_nothing(make_graph, make_params, make_patients):
     nobody = make_patients().take(torch.zeros(0, dtype=torch.int64))
     found = trainer.predict(make_graph(), make_params(make_graph()), nobody, task=BINARY, loss="cross-entropy")
@@ -132,7 +126,7 @@ def test_a_multi_class_model_gives_one_logit_for_each_class(make_graph, make_par
     assert found.shape == (8, 2, 3)
 
 
-@pytest.mark.parametrize(("kind", "classes"), [("regression", 2), ("binary", 3), ("multi-class", 1)])
+@pytest.mark.parametrize(("kind", "classes"), [("regression", 2), ("cox", 2), ("binary", 3), ("multi-class", 1)])
 def test_an_impossible_task_is_refused(kind, classes):
     with pytest.raises(Misuse):
         Task(kind=kind, classes=classes)

@@ -24,6 +24,7 @@ MAXIMUM_VALUES = 50_000_000
 MAXIMUM_DIMENSIONS = 8
 MAXIMUM_LIST = 4_096
 MAXIMUM_INTEGER = 2**53
+MAXIMUM_LAYERS = 16
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}\Z")
 _NUMBER = (int, float)
@@ -68,12 +69,23 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A checked model: inputs, parameters, nodes in order, the name of the output."""
+    """A checked model: inputs, parameters, nodes in order, the name of the output.
+
+    Attributes:
+        frozen: Names of parameters that are not trained: the public base under an adapter.
+    """
 
     inputs: tuple[Tensor, ...]
     parameters: tuple[Tensor, ...]
     nodes: tuple[Node, ...]
     output: str
+    frozen: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Return the names of the parameters that are trained, in the order of the file."""
+        frozen = set(self.frozen)
+        return tuple(tensor.name for tensor in self.parameters if tensor.name not in frozen)
 
     def to_json(self) -> bytes:
         """Return the graph file: UTF-8 JSON with sorted keys and no spaces."""
@@ -84,6 +96,8 @@ class Graph:
             "nodes": [_node_json(n) for n in self.nodes],
             "output": self.output,
         }
+        if self.frozen:
+            value["frozen"] = list(self.frozen)
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -94,13 +108,16 @@ def read(raw: bytes) -> Graph:
         Refusal: naming the rule broken.
     """
     value = strict_json(raw, MAXIMUM_BYTES)
-    top = _object(value, "the graph", ("schema", "inputs", "parameters", "nodes", "output"))
+    keys = ("schema", "inputs", "parameters", "nodes", "output")
+    frozen = isinstance(value, dict) and "frozen" in value
+    top = _object(value, "the graph", (*keys, "frozen") if frozen else keys)
     _must(top["schema"] == SCHEMA, "MT-IR", f"the schema must be {SCHEMA}")
     graph = Graph(
         inputs=tuple(_tensor(t, "an input") for t in _list(top["inputs"], "inputs", 16)),
         parameters=tuple(_tensor(t, "a parameter") for t in _list(top["parameters"], "parameters", MAXIMUM_PARAMETERS)),
         nodes=tuple(_node(n) for n in _list(top["nodes"], "nodes", MAXIMUM_NODES)),
         output=_name(top["output"]),
+        frozen=tuple(_name(n) for n in _list(top["frozen"], "frozen", MAXIMUM_PARAMETERS)) if frozen else (),
     )
     check(graph)
     return graph
@@ -121,6 +138,10 @@ def check(graph: Graph) -> None:
         _must(tensor.dtype == "float32", "MT-SHAPE", f"parameter {tensor.name} must be float32")
     values = sum(math.prod(t.shape) for t in graph.parameters)
     _must(values <= MAXIMUM_VALUES, "MT-SIZE", f"{values:,} parameter values; {MAXIMUM_VALUES:,} are allowed")
+    names = {tensor.name for tensor in graph.parameters}
+    known = len(set(graph.frozen)) == len(graph.frozen) and set(graph.frozen) <= names
+    _must(known, "MT-IR", "frozen must name parameters, each once")
+    _must(len(graph.frozen) < len(names), "MT-IR", "every parameter is frozen: nothing is left to train")
     defined: set[str] = set()
     for tensor in (*graph.inputs, *graph.parameters):
         _define(tensor.name, defined)
@@ -179,22 +200,36 @@ def _check_call(node: Node, position: int) -> None:
         _must(_fits(value, known[name].type), "MT-IR", f"{where}: argument {name} must be {known[name].type}")
     for argument in signature.arguments:
         _must(not argument.required or argument.name in given, "MT-IR", f"{where}: argument {argument.name} is missing")
-    one = signature.gives_list or len(node.outs) == 1
+    one = signature.gives_list or len(node.outs) == signature.results
     _must(one and bool(node.outs), "MT-IR", f"{where}: the wrong number of results")
     _check_special(node, given, where)
 
 
 def _check_special(node: Node, given: dict[str, Value], where: str) -> None:
     base = node.op.split(".")[0]
-    if base == "dropout":
-        off = not given["train"] or given["p"] == 0
-        _must(off, "MT-RNG", f"{where}: remove nn.Dropout; the noise of private training already regularises")
+    for name in ("p", "dropout", "dropout_p"):
+        share = given.get(name, 0.0)
+        inside = type(share) in _NUMBER and 0 <= share < 1  # type: ignore[operator]  # a number by the test before
+        _must(inside, "MT-RNG", f"{where}: the share that is dropped must lie in [0, 1)")
+    if base in ("gru", "lstm"):
+        _check_recurrent(given, where)
     if base == "scaled_dot_product_attention":
-        _must(not given.get("dropout_p"), "MT-RNG", f"{where}: set dropout_p to 0")
         _must(not given.get("enable_gqa"), "MT-OP", f"{where}: grouped-query attention is not supported")
     if base == "embedding":
         plain = not given.get("scale_grad_by_freq") and not given.get("sparse")
         _must(plain, "MT-OP", f"{where}: scale_grad_by_freq and sparse must be false")
+
+
+def _check_recurrent(given: dict[str, Value], where: str) -> None:
+    """A recurrent layer names its weights in a list: there must be as many as its settings say."""
+    layers = given["num_layers"]
+    plausible = isinstance(layers, int) and 1 <= layers <= MAXIMUM_LAYERS
+    _must(plausible, "MT-SIZE", f"{where}: 1 to {MAXIMUM_LAYERS} layers")
+    each = (4 if given["has_biases"] else 2) * (2 if given["bidirectional"] else 1)
+    params, state = given["params"], given["hx"]
+    right = isinstance(params, tuple) and isinstance(layers, int) and len(params) == each * layers
+    _must(right, "MT-IR", f"{where}: the wrong number of weights (a projection is not supported)")
+    _must(not isinstance(state, tuple) or len(state) == 2, "MT-IR", f"{where}: a state is two tensors")
 
 
 def _fits(value: Value, kind: str) -> bool:
@@ -212,6 +247,8 @@ def _fits(value: Value, kind: str) -> bool:
         return value in DTYPES
     if kind == "str":
         return value in STRINGS
+    if kind == "floats":
+        return False  # null alone: what a scale means is written as a size
     types: dict[str, type] = {"tensor": Ref, "int": int, "bool": bool}
     return type(value) is types[kind]
 

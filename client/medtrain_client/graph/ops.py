@@ -1,6 +1,7 @@
 """The operations a model may use: an allow-list of functional ATen overloads with their signatures.
 
-None of them draws random numbers, writes in place, or has an output whose shape depends on data. Arguments that
+None of them draws random numbers (dropout is the trainer's, see ``run``), writes in place, or has an output whose
+shape depends on data. Arguments that
 only the trusted side may choose (device, layout, memory format) do not appear. Standard library only: the
 partner's client carries this file unchanged, and a test compares every line with the torch at hand.
 
@@ -15,6 +16,7 @@ mm.default(self: tensor, mat2: tensor)
 addmm.default(self: tensor, mat1: tensor, mat2: tensor, *, beta: scalar =, alpha: scalar =)
 bmm.default(self: tensor, mat2: tensor)
 matmul.default(self: tensor, other: tensor)
+baddbmm.default(self: tensor, batch1: tensor, batch2: tensor, *, beta: scalar =, alpha: scalar =)
 
 relu.default(self: tensor)
 relu6.default(self: tensor)
@@ -28,6 +30,12 @@ leaky_relu.default(self: tensor, negative_slope: scalar =)
 hardtanh.default(self: tensor, min_val: scalar =, max_val: scalar =)
 elu.default(self: tensor, alpha: scalar =, scale: scalar =, input_scale: scalar =)
 softplus.default(self: tensor, beta: scalar =, threshold: scalar =)
+prelu.default(self: tensor, weight: tensor)
+selu.default(self: tensor)
+celu.default(self: tensor, alpha: scalar =)
+hardsigmoid.default(self: tensor)
+log_sigmoid.default(self: tensor)
+glu.default(self: tensor, dim: int =)
 softmax.int(self: tensor, dim: int, dtype: dtype? =)
 log_softmax.int(self: tensor, dim: int, dtype: dtype? =)
 
@@ -35,6 +43,13 @@ conv1d.default(input: tensor, weight: tensor, bias: tensor? =, stride: ints =, p
 conv1d.padding(input: tensor, weight: tensor, bias: tensor? =, stride: ints =, padding: str =, dilation: ints =, groups: int =)
 conv2d.default(input: tensor, weight: tensor, bias: tensor? =, stride: ints =, padding: ints =, dilation: ints =, groups: int =)
 conv2d.padding(input: tensor, weight: tensor, bias: tensor? =, stride: ints =, padding: str =, dilation: ints =, groups: int =)
+conv_transpose1d.default(input: tensor, weight: tensor, bias: tensor? =, stride: ints =, padding: ints =, output_padding: ints =, groups: int =, dilation: ints =)
+conv_transpose2d.input(input: tensor, weight: tensor, bias: tensor? =, stride: ints =, padding: ints =, output_padding: ints =, groups: int =, dilation: ints =)
+upsample_nearest1d.vec(input: tensor, output_size: ints?, scale_factors: floats?)
+upsample_nearest2d.vec(input: tensor, output_size: ints?, scale_factors: floats?)
+upsample_linear1d.vec(input: tensor, output_size: ints?, align_corners: bool, scale_factors: floats?)
+upsample_bilinear2d.vec(input: tensor, output_size: ints?, align_corners: bool, scale_factors: floats?)
+pixel_shuffle.default(self: tensor, upscale_factor: int)
 max_pool1d.default(self: tensor, kernel_size: ints, stride: ints =, padding: ints =, dilation: ints =, ceil_mode: bool =)
 max_pool2d.default(self: tensor, kernel_size: ints, stride: ints =, padding: ints =, dilation: ints =, ceil_mode: bool =)
 avg_pool1d.default(self: tensor, kernel_size: ints, stride: ints =, padding: ints =, ceil_mode: bool =, count_include_pad: bool =)
@@ -42,11 +57,17 @@ avg_pool2d.default(self: tensor, kernel_size: ints, stride: ints =, padding: int
 adaptive_avg_pool1d.default(self: tensor, output_size: ints)
 adaptive_avg_pool2d.default(self: tensor, output_size: ints)
 constant_pad_nd.default(self: tensor, pad: ints, value: scalar =)
+reflection_pad1d.default(self: tensor, padding: ints)
+reflection_pad2d.default(self: tensor, padding: ints)
 
 group_norm.default(input: tensor, num_groups: int, weight: tensor? =, bias: tensor? =, eps: float =, cudnn_enabled: bool =)
 layer_norm.default(input: tensor, normalized_shape: ints, weight: tensor? =, bias: tensor? =, eps: float =, cudnn_enable: bool =)
 rms_norm.default(input: tensor, normalized_shape: ints, weight: tensor? =, eps: float? =)
 embedding.default(weight: tensor, indices: tensor, padding_idx: int =, scale_grad_by_freq: bool =, sparse: bool =)
+gru.input(input: tensor, hx: tensor, params: tensors, has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> 2
+lstm.input(input: tensor, hx: tensors, params: tensors, has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> 3
+gather.default(self: tensor, dim: int, index: tensor, *, sparse_grad: bool =)
+index_select.default(self: tensor, dim: int, index: tensor)
 scaled_dot_product_attention.default(query: tensor, key: tensor, value: tensor, attn_mask: tensor? =, dropout_p: float =, is_causal: bool =, *, scale: float? =, enable_gqa: bool =)
 
 flatten.using_ints(self: tensor, start_dim: int =, end_dim: int =)
@@ -71,6 +92,12 @@ contiguous.default(self: tensor)
 unflatten.int(self: tensor, dim: int, sizes: ints)
 clone.default(self: tensor)
 to.dtype(self: tensor, dtype: dtype)
+squeeze.default(self: tensor)
+movedim.int(self: tensor, source: int, destination: int)
+repeat.default(self: tensor, repeats: ints)
+flip.default(self: tensor, dims: ints)
+roll.default(self: tensor, shifts: ints, dims: ints =)
+_unsafe_view.default(self: tensor, size: ints)
 
 add.Tensor(self: tensor, other: operand, *, alpha: scalar =)
 sub.Tensor(self: tensor, other: operand, *, alpha: scalar =)
@@ -87,30 +114,60 @@ rsqrt.default(self: tensor)
 exp.default(self: tensor)
 log.default(self: tensor)
 pow.Tensor_Scalar(self: tensor, exponent: scalar)
+pow.Tensor_Tensor(self: tensor, exponent: tensor)
+reciprocal.default(self: tensor)
+sin.default(self: tensor)
+cos.default(self: tensor)
+erf.default(self: tensor)
+log1p.default(self: tensor)
+expm1.default(self: tensor)
+cumsum.default(self: tensor, dim: int, *, dtype: dtype? =)
+clamp_min.default(self: tensor, min: scalar)
+clamp_max.default(self: tensor, max: scalar)
 clamp.default(self: tensor, min: scalar? =, max: scalar? =)
 maximum.default(self: tensor, other: tensor)
 minimum.default(self: tensor, other: tensor)
+sum.default(self: tensor, *, dtype: dtype? =)
 mean.default(self: tensor, *, dtype: dtype? =)
 mean.dim(self: tensor, dim: ints?, keepdim: bool =, *, dtype: dtype? =)
 sum.dim_IntList(self: tensor, dim: ints?, keepdim: bool =, *, dtype: dtype? =)
 amax.default(self: tensor, dim: ints =, keepdim: bool =)
 amin.default(self: tensor, dim: ints =, keepdim: bool =)
+max.dim(self: tensor, dim: int, keepdim: bool =) -> 2
+min.dim(self: tensor, dim: int, keepdim: bool =) -> 2
+argmax.default(self: tensor, dim: int? =, keepdim: bool =)
+var.correction(self: tensor, dim: ints? =, *, correction: scalar? =, keepdim: bool =)
+std.correction(self: tensor, dim: ints? =, *, correction: scalar? =, keepdim: bool =)
+logsumexp.default(self: tensor, dim: ints, keepdim: bool =)
+linalg_vector_norm.default(self: tensor, ord: scalar =, dim: ints? =, keepdim: bool =, *, dtype: dtype? =)
 
 zeros.default(size: ints, *, dtype: dtype? =)
 ones.default(size: ints, *, dtype: dtype? =)
 full.default(size: ints, fill_value: scalar, *, dtype: dtype? =)
 arange.default(end: scalar, *, dtype: dtype? =)
 arange.start(start: scalar, end: scalar, *, dtype: dtype? =)
+arange.start_step(start: scalar, end: scalar, step: scalar =, *, dtype: dtype? =)
+full_like.default(self: tensor, fill_value: scalar, *, dtype: dtype? =)
+scalar_tensor.default(s: scalar, *, dtype: dtype? =)
 zeros_like.default(self: tensor, *, dtype: dtype? =)
 ones_like.default(self: tensor, *, dtype: dtype? =)
 where.self(condition: tensor, self: tensor, other: tensor)
 where.ScalarOther(condition: tensor, self: tensor, other: scalar)
 masked_fill.Scalar(self: tensor, mask: tensor, value: scalar)
+tril.default(self: tensor, diagonal: int =)
+triu.default(self: tensor, diagonal: int =)
+logical_not.default(self: tensor)
+logical_and.default(self: tensor, other: tensor)
+logical_or.default(self: tensor, other: tensor)
 gt.Scalar(self: tensor, other: scalar)
 ge.Scalar(self: tensor, other: scalar)
 lt.Scalar(self: tensor, other: scalar)
 le.Scalar(self: tensor, other: scalar)
 eq.Scalar(self: tensor, other: scalar)
+ne.Scalar(self: tensor, other: scalar)
+gt.Tensor(self: tensor, other: tensor)
+lt.Tensor(self: tensor, other: tensor)
+eq.Tensor(self: tensor, other: tensor)
 
 dropout.default(input: tensor, p: float, train: bool)
 """  # noqa: E501  one signature a line, as torch prints them
@@ -123,7 +180,7 @@ _REASONS = (
         "the trainer owns all randomness; take the random operation out of the model",
         (
             "rand randn randint randperm rand_like randn_like randint_like bernoulli multinomial normal uniform "
-            "feature_dropout alpha_dropout native_dropout rrelu"
+            "alpha_dropout feature_alpha_dropout native_dropout rrelu"
         ),
     ),
     (
@@ -132,7 +189,19 @@ _REASONS = (
         "index nonzero item _local_scalar_dense masked_select unique _unique2 repeat_interleave argwhere",
     ),
     ("MT-SIDECHANNEL", "an assertion on data tells one bit about a patient; remove it", "_assert_async _assert_scalar"),
-    ("MT-OP", "write the recurrent layer out with linear, sigmoid and tanh over a fixed length", "gru lstm rnn_tanh"),
+    ("MT-RNG", "use nn.Dropout: dropping whole channels is not supported", "feature_dropout"),
+    (
+        "MT-OP",
+        "use nn.GRU or nn.LSTM instead of nn.RNN",
+        "rnn_tanh rnn_relu",
+    ),
+    ("MT-OP", "write it as matmul, permute and reshape", "einsum bilinear outer mv dot"),
+    ("MT-OP", "use conv1d or conv2d: fold the third dimension into channels", "conv3d max_pool3d avg_pool3d"),
+    (
+        "MT-OP",
+        "use cat, stack or where instead of writing into a part",
+        "select_scatter slice_scatter",
+    ),
 )
 
 
@@ -142,7 +211,8 @@ class Argument:
 
     Attributes:
         type: ``tensor``, ``tensors``, ``operand`` (tensor or number), ``int``, ``ints``, ``float``, ``scalar``,
-            ``bool``, ``str`` or ``dtype``; a trailing ``?`` also allows null.
+            ``bool``, ``str``, ``dtype`` or ``floats`` (of which only null is allowed); a trailing ``?`` also allows
+            null.
     """
 
     name: str
@@ -153,10 +223,16 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What an operation takes, and whether it gives a list of tensors instead of one."""
+    """What an operation takes and gives.
+
+    Attributes:
+        gives_list: It gives a list of tensors, as many as its arguments say.
+        results: How many tensors it gives otherwise.
+    """
 
     arguments: tuple[Argument, ...]
     gives_list: bool
+    results: int = 1
 
 
 def _parse(line: str) -> tuple[str, Signature]:
@@ -169,7 +245,8 @@ def _parse(line: str) -> tuple[str, Signature]:
             continue
         argument, kind = part.split(": ")
         arguments.append(Argument(argument, kind.removesuffix(" ="), not kind.endswith("="), keyword_only))
-    return name, Signature(tuple(arguments), gives.strip() == "-> tensors")
+    what = gives.strip().removeprefix("-> ")
+    return name, Signature(tuple(arguments), what == "tensors", int(what) if what.isdigit() else 1)
 
 
 OPS: dict[str, Signature] = dict(_parse(line) for line in _SIGNATURES.splitlines() if line)

@@ -103,7 +103,8 @@ def test_a_version_changes_its_state_only(stores, said) -> None:
 def permit(**changes) -> Permit:
     values = {
         "id": "p-1", "holder_org": "aico", "people": frozenset({"li"}), "purpose": "DUO:0000042",
-        "legal_basis": "contract 7", "dataset": "d1", "versions": (1, None), "recipes": ("r",),
+        "legal_basis": "contract 7", "ethics": "e-1", "controller": "aico", "dataset": "d1", "versions": (1, None),
+        "recipes": ("r",),
         "epsilon": Decimal("3.5"), "delta": Decimal("1e-6"), "runs": 3, "author": "li",
         "not_before": datetime(2026, 1, 1, tzinfo=UTC), "not_after": datetime(2026, 7, 1, tzinfo=UTC),
     }  # fmt: skip

@@ -122,6 +122,36 @@ def entry_for(facility: Facility, **facts: Any) -> Entry:
     return system_entry(facility, "test.prepare", "dataset", "net", **facts)
 
 
+def people(names: list[str]) -> dict[str, pl.DataFrame]:
+    """Return the table of patients without any records."""
+    return {"person": pl.DataFrame({"patient": names, "year": [1950 + n % 40 for n in range(len(names))]})}
+
+
+def clinical(names: list[str]) -> dict[str, pl.DataFrame]:
+    """Return tables on which the recipe of the demonstration can be built: every third patient has diabetes."""
+    count = range(len(names))
+    ill = [name for n, name in enumerate(names) if n % 3 == 0]
+    sick = pl.DataFrame(
+        {"patient": [*ill, *names], "condition_source_value": ["E11.9"] * len(ill) + ["I10"] * len(names)}
+    )
+    rows = {
+        "patient": names,
+        "measurement_source_value": ["GLU"] * len(names),
+        "value_as_number": [5.0 + 6.0 * (n % 3 == 0) + (n % 7) / 10 for n in count],
+    }
+    return {
+        "person": pl.DataFrame(
+            {
+                "patient": names,
+                "gender_concept_id": pl.Series([8507 if n % 2 else 8532 for n in count], dtype=pl.Int32),
+                "age_band": ["40-49" if n % 4 < 2 else "60-69" for n in count],
+            }
+        ),
+        "condition_occurrence": sick,
+        "measurement": pl.DataFrame(rows),
+    }
+
+
 def publish(
     facility: Facility,
     *,
@@ -131,13 +161,13 @@ def publish(
     org: str = "shdc",
     **changes: Any,
 ) -> None:
-    """Publish the next version of a dataset of patients without any records, as ``service.jobs`` does."""
+    """Publish the next version of a dataset, of patients without any records as a rule, as ``service.jobs`` does."""
     data_class = changes.get("data_class", "demonstration")
     names = [hashlib.sha256(f"{dataset}{n}".encode()).hexdigest()[:16] for n in range(patients)]
     previous, entry = facility.newest(dataset), entry_for(facility)
     manifest = facility.store.write(
         dataset,
-        {"person": pl.DataFrame({"patient": names, "year": [1950 + n % 40 for n in range(patients)]})},
+        changes.get("tables", people)(names),
         data_class=DataClass(data_class),
         sources=Sources("0" * 64, "0" * 64, "0" * 64, ("s-by-hand",)),
         entry=entry,

@@ -72,6 +72,7 @@ def test_an_evaluation_charges_the_held_out_patients_alone(small: Small) -> None
     given = spec(active_permit(small), algorithm={"name": "evaluation-only"})
     made = runs.submit(small.facility, small.lin, given, *model(width(small)))
     assert [charge.id for charge in small.facility.charges.of_run(made["id"])] == [f"{made['id']}.evaluate"]
+    assert runs.show(small.facility, small.lin, made["id"])["progress"]["steps_of"] == 0
     found = rehearsal.estimate(small.facility, small.lin, {**given, "permit": active_permit(small)})
     assert found["epsilon"] is None
     assert len(found["share_of_lifetime_budget"]) == 1
@@ -172,6 +173,16 @@ def test_a_partner_sees_tenths_and_staff_an_estimate_too(small: Small) -> None:
     assert staff["seconds_left"] >= 0
     progress.HEARD.forget(made)
     assert runs.show(small.facility, small.wu, made)["progress"]["seconds_left"] is None
+
+
+def test_a_cancelled_run_ends_at_its_next_tenth(small: Small) -> None:
+    made = algorithm(small, active_permit(small))["id"]
+    execution._heard(small.facility, made, "tenth 1")
+    runs.cancel(small.facility, small.lin, made)
+    execution._heard(small.facility, made, "started")
+    with pytest.raises(Refused, match="cancelled"):
+        execution._heard(small.facility, made, "tenth 2")
+    progress.HEARD.forget(made)
 
 
 def waiting(small: Small) -> str:
