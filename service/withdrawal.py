@@ -163,7 +163,7 @@ def _withdraw(this: Act, row: RightsRow, _said: Mapping[str, Any]) -> dict[str, 
         for one in row.document["marks"]:
             if work.session.get(TombstoneRow, (one, row.org)) is None:
                 work.session.add(TombstoneRow(mark=one, org=row.org, request=row.id, at=this.entry().at))
-        work.add(this.entry(stage="tombstone"))
+        work.add(this.entry(stage="tombstone", marks=tuple(row.document["marks"])))  # a restored backup replays it
     affected = rights.affected(facility, subject.places)
     versions = [_without(this, dataset, names) for dataset, names in subject.places.items()]
     _tell_holders(this, affected, "patient-withdrawn", row.id)
