@@ -95,6 +95,12 @@ def test_sums_equal_the_loop_and_the_oracle_for_every_model(name, layout):
         assert float((found - flatten(oracle)).abs().max()) < 1e-4
 
 
+def test_a_model_of_whole_numbers_is_fed_a_row_of_floats_by_the_choice():
+    graph, params = model("Transformer")
+    engine = choices.choose(graph, params, request(), Speed())
+    assert engine.choice.engine == "bookkeeping"
+
+
 @pytest.mark.parametrize("name", ["Cnn", "Padded"])
 def test_the_traced_graph_gives_what_the_step_gives_as_it_is_written(name):
     graph, params = model(name)
@@ -307,7 +313,7 @@ def test_memory_decides_how_many_patients_go_through_at_once(monkeypatch):
     graph, params = model("Cnn")
     wanted = request(patients=100)
     assert choices._layout(graph, params, wanted, Speed()) == Layout(300, 100, 3)
-    monkeypatch.setattr(choices, "MEMORY", 4 << 20)
+    monkeypatch.setattr(choices, "MEMORY", 1 << 20)
     small = choices._layout(graph, params, wanted, Speed())
     assert small.patients < 100
     assert choices._layout(graph, params, wanted, Speed(packed=True)).rows == math.ceil(small.patients * 2)

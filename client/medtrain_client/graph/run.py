@@ -41,7 +41,8 @@ def feed(graph: Graph, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
     A record in another shape than the single input's is one row of float32 numbers, cut into the inputs in their order.
     """
-    if len(graph.inputs) == 1 and x.shape == graph.inputs[0].shape:
+    floats = x.is_floating_point() == (graph.inputs[0].dtype == "float32")
+    if len(graph.inputs) == 1 and x.shape == graph.inputs[0].shape and floats:
         return {graph.inputs[0].name: x}
     row, start, found = x.reshape(-1), 0, {}
     for tensor in graph.inputs:
