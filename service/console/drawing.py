@@ -37,7 +37,7 @@ PLACES = {
     "run": "/runs",
     "release": "/releases",
 }
-NO_OBJECT = ("all", "new", "any")
+NO_OBJECT = ("all", "own", "new", "any", "trace")
 SCRIPTS = ("htmx.min.js", "hx-sse.min.js")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -1,7 +1,7 @@
 """Permits: the partner's application, with a look at the answers before it goes, and the decision of compliance."""
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from datasets.duo import HOME
 from policies.access import Action
 from policies.errors import MedtrainError
+from policies.review import permit_rules
 from service import catalogue, history, permits, runs
 from service.api.caller import Here
 from service.console.drawing import ZONE, page, table
@@ -194,6 +195,7 @@ def _form(request: Request, here: Facility, visitor: Visitor, given: dict[str, s
 
 def _wrong(here: Facility, visitor: Visitor, given: dict[str, str]) -> dict[str, str]:
     """Return field -> what is wrong with it, as sentences to be translated."""
+    today = here.clock().astimezone(ZONE).date()
     checks = (
         (
             "dataset",
@@ -212,8 +214,13 @@ def _wrong(here: Facility, visitor: Visitor, given: dict[str, str]) -> dict[str,
         ("runs", given["runs"].isdecimal() and 1 <= int(given["runs"]) <= 100, N_("The number of runs is 1 to 100")),
         (
             "not_after",
-            _is_later(given["not_after"], here.clock().astimezone(ZONE).date()),
+            _is_later(given["not_after"], today),
             N_("The last day lies ahead"),
+        ),
+        (
+            "not_after",
+            not _is_later(given["not_after"], today + timedelta(days=permit_rules().maximum_days)),
+            N_("No permit lasts that long: choose an earlier last day"),
         ),
     )
     return {name: sentence for name, holds, sentence in checks if not holds}

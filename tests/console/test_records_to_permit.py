@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def test_what_is_wrong_with_a_hand_in_is_said_above_the_form(at_review: Stage, v
 
 def apply(lin: Visitor, **changes: str) -> None:
     """Fill the application in."""
-    asked = {"legal_basis": "contract 7", "ethics": "e-1", "epsilon": "3", "runs": "1", "not_after": "2099-12-31"}
+    last = date.today() + timedelta(days=300)  # noqa: DTZ011  # any day within a permit's longest time
+    asked = {"legal_basis": "contract 7", "ethics": "e-1", "epsilon": "3", "runs": "1", "not_after": str(last)}
     for name, value in {**asked, **changes}.items():
         lin.page.fill(f"#{name}", value)
 

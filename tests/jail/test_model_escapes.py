@@ -301,7 +301,7 @@ def test_denormal_weights_are_flushed_while_training_and_at_the_gate() -> None:
     finally:
         torch.set_flush_denormal(False)
     worker = (Path(egress.__file__).parent / "worker.py").read_text("utf-8")
-    assert worker.index("set_flush_denormal(True)") < worker.index("trainer.train(")
+    assert worker.index("set_flush_denormal(True)") < worker.index("learning.learn(")
 
 
 EMBEDDED = Graph(

@@ -103,8 +103,6 @@ BAD = {
     "assertion_on_data": (add("_assert_async.default", X), "MT-SIDECHANNEL"),
     "batch_norm": (add("batch_norm.default", X), "MT-BUFFER"),
     "reads_a_file": (add("from_file.default", "/etc/passwd"), "MT-OP"),
-    "dropout_in_training_mode": (add("dropout.default", X, 0.5, True), "MT-RNG"),
-    "attention_with_dropout": (add("scaled_dot_product_attention.default", X, X, X, None, 0.1), "MT-RNG"),
     "grouped_query_attention": (add("scaled_dot_product_attention.default", X, X, X, enable_gqa=True), "MT-OP"),
     "sparse_embedding": (add("embedding.default", X, X, -1, False, True), "MT-OP"),
     "embedding_scaled_by_frequency": (add("embedding.default", X, X, scale_grad_by_freq=True), "MT-OP"),
