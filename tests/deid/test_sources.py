@@ -13,6 +13,7 @@ from deid.pipeline import process
 from deid.policy import load_profile
 from deid.records import FolderRecords
 from deid.step import take
+from deid.transform.dicom import Options
 from deid.transform.freetext import rewrite_notes, scrub
 from deid.transform.generalise import age_width
 from tests.deid.small_network import KEYS
@@ -40,7 +41,7 @@ def test_days_in_notes_move_or_go() -> None:
 def test_an_image_that_cannot_be_cleared_is_quarantined(raw: bytes | None, reason: str) -> None:
     cell = None if raw is None else base64.b64encode(raw).decode()
     table = pl.DataFrame({"image.bytes": [cell], "patient": ["k"]}, schema_overrides={"image.bytes": pl.String})
-    step = ClearHeaders(lambda _: "p", lambda _: 5, b"u" * 32)
+    step = ClearHeaders(lambda _: "p", lambda _: 5, b"u" * 32, Options())
     assert take(step, "s", table.with_row_index("_row")).refused["reason"].to_list() == [reason]
 
 
