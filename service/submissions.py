@@ -148,7 +148,7 @@ def accept(facility: Facility, person: Person, submission: str) -> dict[str, Any
         manifest = from_dict(draft.document["manifest"])
         anchor = facility.store.commit(manifest)
         with unit_of_work(facility.database, facility.clock) as work:
-            live = work.session.get_one(SubmissionRow, submission)
+            live = work.session.get_one(SubmissionRow, submission, with_for_update=True)
             version = work.session.get_one(VersionRow, (row.project, number))
             if live.state is not SubmissionState.ACCEPTED:
                 version.state = VersionState.PUBLISHED
@@ -169,7 +169,7 @@ def reject(facility: Facility, person: Person, submission: str, reason: str) -> 
     row = _row(facility, submission)
     with act(facility, person, Action.SUBMISSION_REJECT, resource_of(row)) as this:
         with unit_of_work(facility.database, facility.clock) as work:
-            live = work.session.get_one(SubmissionRow, submission)
+            live = work.session.get_one(SubmissionRow, submission, with_for_update=True)
             live.state = SubmissionState.REJECTED
             live.document = {**live.document, "reason": reason[:200]}
             work.add(this.entry())

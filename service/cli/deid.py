@@ -22,6 +22,8 @@ def text(
     ] = False,
 ) -> None:
     """Read text on standard input; write it with every identifier replaced by its label."""
+    from deid.detect.rewrite import replace
+    from deid.detect.span import Span
     from deid.evaluate import find_lines, find_text
 
     raw = sys.stdin.buffer.read()
@@ -34,10 +36,10 @@ def text(
             sys.stdout.write(line + "\n")
         return
     found = find_text(given, lang=lang)
-    if as_json:
-        show({"text": found["text"], "spans": found["spans"]}, as_json=True)
+    if as_json:  # offsets are of the text as it was given, so that stands beside them
+        show(found, as_json=True)
     else:
-        sys.stdout.write(found["text"])
+        sys.stdout.write(replace(given, [Span(**span) for span in found["spans"]]))
 
 
 @app.command()

@@ -73,7 +73,8 @@ def command(
 
 def environment_of(home: Path, database: str = "") -> dict[str, str]:
     """Return the environment of a facility in ``home``."""
-    made = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    passed = [name for name in os.environ if name in ("PATH", "HOME", "LANG") or name.startswith("COVERAGE_")]
+    made = {name: os.environ[name] for name in passed}
     made |= {"MEDTRAIN_HOME": str(home), "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
     return made | ({"MEDTRAIN_DATABASE": database} if database else {})
 

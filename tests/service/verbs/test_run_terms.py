@@ -175,14 +175,12 @@ def test_a_partner_sees_tenths_and_staff_an_estimate_too(small: Small) -> None:
     assert runs.show(small.facility, small.wu, made)["progress"]["seconds_left"] is None
 
 
-def test_a_cancelled_run_ends_at_its_next_tenth(small: Small) -> None:
+def test_a_cancelled_run_passes_no_checkpoint_and_its_worker_is_ended(small: Small) -> None:
     made = algorithm(small, active_permit(small))["id"]
-    execution._heard(small.facility, made, "tenth 1")
     runs.cancel(small.facility, small.lin, made)
-    execution._heard(small.facility, made, "started")
     with pytest.raises(Refused, match="cancelled"):
-        execution._heard(small.facility, made, "tenth 2")
-    progress.HEARD.forget(made)
+        execution.checkpoint(small.facility, runs.get(small.facility, made), "tenth 2")
+    assert execution.Watch(small.facility, made)()
 
 
 def waiting(small: Small) -> str:

@@ -1,0 +1,40 @@
+"""``medtrain deid text``: what comes out holds no identifier; the JSON forms say where each one was."""
+
+import json
+
+from typer.testing import CliRunner
+
+from service.cli.deid import app
+
+NOTE = "患者王小明，住院号20231234，电话13912345678"
+
+
+def run(*words: str, given: str = NOTE) -> str:
+    said = CliRunner().invoke(app, ["text", *words], input=given)
+    assert said.exit_code == 0, said.output
+    return said.stdout
+
+
+def test_every_identifier_is_replaced_by_its_label() -> None:
+    assert run() == "患者[NAME]，住院号[MRN]，电话[PHONE]"
+
+
+def test_json_gives_offsets_in_the_text_as_it_was_given() -> None:
+    spans = json.loads(run("--json"))["spans"]
+    assert [(NOTE[one["start"] : one["end"]], one["label"]) for one in spans] == [
+        ("王小明", "NAME"),
+        ("20231234", "MRN"),
+        ("13912345678", "PHONE"),
+    ]
+
+
+def test_lines_keep_their_ids() -> None:
+    lines = "\n".join(json.dumps({"id": n, "lang": "zh", "text": text}) for n, text in enumerate((NOTE, "无")))
+    found = [json.loads(line) for line in run("--jsonl", given=lines).splitlines()]
+    assert [(one["id"], len(one["spans"])) for one in found] == [(0, 3), (1, 0)]
+
+
+def test_bytes_that_are_no_utf8_are_refused() -> None:
+    said = CliRunner().invoke(app, ["text"], input="王".encode("gb18030"))
+    assert said.exception is not None
+    assert "not UTF-8" in str(said.exception)
