@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from policies.canonical import canonical
 from policies.entry import MAX_BYTES, BadEntry, Entry, commitment, decode, moment, stamp
 from policies.errors import Tampered
+from policies.people import Role
 
 AT = "2026-01-02T03:04:05.000000Z"
 
@@ -113,3 +114,7 @@ def test_a_commitment_needs_its_salt() -> None:
     assert commitment("value", b"s" * 16) == commitment("value", b"s" * 16) != commitment("value", b"t" * 16)
     with pytest.raises(BadEntry):
         commitment("value", b"short")
+
+
+def test_a_word_of_a_fixed_vocabulary_is_a_token_too() -> None:
+    assert b'"kind":"partner"' in entry(kind=Role.PARTNER).encode()

@@ -22,6 +22,7 @@ from policies.proof import (
     verify_receipt,
 )
 from service.database import engine, reading, record, upgrade
+from service.log import tiles, tree
 from service.log.log import Log, Wanted
 from service.log.sequencer import Sequencer
 from service.log.tree import head
@@ -337,3 +338,37 @@ def test_two_sequencers_and_many_writers_place_every_entry_once(log, said, ready
 def test_no_key_is_shown(log) -> None:
     assert "PrivateKey" not in repr(log)
     assert isinstance(log.folder, Path)
+
+
+def test_the_places_given_are_counted(log, said) -> None:
+    append(log, said, 3)
+    log.catch_up()
+    assert log.placed() == 3
+
+
+def test_a_bundle_that_is_just_full_verifies(log, said) -> None:
+    append(log, said, tiles.WIDTH)
+    log.catch_up()
+    assert verify_folder(log.folder, log.vkey).size == tiles.WIDTH
+
+
+def test_a_tile_far_into_the_log_lies_in_folders_of_a_thousand(tmp_path) -> None:
+    tiles.write_tile(tmp_path, 0, 1_234_067, [bytes(32)] * 8)
+    assert (tmp_path / "tile/0/x001/x234/067.p/8").read_bytes() == bytes(256)
+
+
+def test_a_tile_with_too_few_hashes_is_damaged(tmp_path) -> None:
+    tiles.tile_path(tmp_path, 0, 0, 3).parent.mkdir(parents=True)
+    tiles.tile_path(tmp_path, 0, 0, 3).write_bytes(bytes(64))
+    with pytest.raises(Tampered, match="damaged"):
+        tiles.read_tile(tmp_path, 0, 0, 3)
+
+
+def test_a_lost_part_of_the_tree_is_found_and_a_known_one_asked_for_once(log, said) -> None:
+    append(log, said, 4)
+    log.catch_up()
+    with reading(log.database) as session:
+        with pytest.raises(Tampered, match="lost"):
+            tree.hashes(session, 0, 0, 5)
+        subtree = tree._subtrees(session)
+        assert subtree(2, 0) == subtree(2, 0) == root_hash(tree.hashes(session, 0, 0, 4))
