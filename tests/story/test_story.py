@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from service.demo import told
+
 RUN_SPEC = {"steps": 40, "sampling_rate": 0.5, "clip": 1.0}
 
 
@@ -47,6 +49,12 @@ def test_the_play_ends_with_a_verified_certificate_and_log(played: Any) -> None:
     assert played.told["certificate"]["verified"] is True
     assert played.told["certificate"]["epsilon"]["pld"] <= 3.0
     assert played.told["certificate"]["tier"] in ("T1", "T2")
+
+
+def test_what_happened_is_told_in_one_table(played: Any) -> None:
+    said = "\n".join(told.lines(played.told))
+    assert "verified by a second process" in said
+    assert f"{played.told['report']['totals']['rows_in']:,}" in said
 
 
 def test_no_row_is_lost(played: Any) -> None:

@@ -1,10 +1,13 @@
 """``medtrain deid text``: what comes out holds no identifier; the JSON forms say where each one was."""
 
 import json
+from pathlib import Path
 
+import polars as pl
 from typer.testing import CliRunner
 
 from service.cli.deid import app
+from service.demo.network import generate
 
 NOTE = "患者王小明，住院号20231234，电话13912345678"
 
@@ -38,3 +41,16 @@ def test_bytes_that_are_no_utf8_are_refused() -> None:
     said = CliRunner().invoke(app, ["text"], input="王".encode("gb18030"))
     assert said.exception is not None
     assert "not UTF-8" in str(said.exception)
+
+
+def test_a_folder_becomes_tables_quarantine_and_report_and_the_keys_lie_apart(tmp_path: Path) -> None:
+    generate(tmp_path / "net", patients=20, seed=4)
+    out = tmp_path / "out"
+    words = ["files", str(tmp_path / "net" / "records"), str(out), "--mapping", "demo-network", "--json"]
+    first, again = CliRunner().invoke(app, words), CliRunner().invoke(app, words)
+    assert first.exit_code == 0, first.output
+    assert again.exit_code == 0, again.output
+    written = {path.name for path in out.rglob("*") if path.is_file()}
+    assert {"person.parquet", "report.json", "report.html"} <= written
+    assert (tmp_path / "out.keys").stat().st_mode & 0o077 == 0
+    assert pl.read_parquet(out / "person.parquet").height == 20
