@@ -208,3 +208,24 @@ def test_who_is_not_signed_in_gets_nothing(played: Any) -> None:
     said = played.medtrain("dataset", "list", "--token-file", played.trust)
     assert said.returncode == 3
     assert "not-signed-in" in said.stderr
+
+
+def test_a_regulator_gets_a_report_and_anybody_a_receipt(played: Any, tmp_path: Path) -> None:
+    period = ("--since", "2020-01-01T00:00:00.000000Z", "--until", "2100-01-01T00:00:00.000000Z")
+    for name in ("report.pdf", "report.csv"):
+        said = played.medtrain("log", "report", tmp_path / name, *period, "--json", who="compliance-wu")
+        assert said.returncode == 0, said.stderr
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert len((tmp_path / "report.csv").read_text("utf-8").splitlines()) > 50
+    said = played.medtrain("log", "receipt", "5", tmp_path / "receipt", who="compliance-wu")
+    assert said.returncode == 0, said.stderr
+    assert (tmp_path / "receipt" / "entry.tlog-proof").read_text("utf-8").startswith("c2sp.org/tlog-proof@v1")
+    assert played.medtrain("log", "alerts", "--json", who="compliance-wu").returncode == 0
+
+
+def test_a_run_can_be_estimated_before_it_is_submitted(played: Any) -> None:
+    said = played.medtrain(
+        "run", "estimate", "--permit", played.told["permit"], "--epsilon", "1", "--json", who="partner-lin"
+    )
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["epsilon"]["pld"] <= 1.0
