@@ -127,8 +127,8 @@ def leave(facility: Facility, person: Person, confirm: str) -> dict[str, Any]:
     """Return what was destroyed when a hospital left with all of its data.
 
     Every version of its datasets, its uploads and quarantines become unreadable at once; permits on them are revoked.
-    What was charged stays in the ledger, and what was logged in the log. It takes its data along beforehand, as an
-    extract delivered to itself.
+    What was charged stays in the ledger, and what was logged in the log. What it wants to
+    take along it fetches beforehand, extract by extract: nothing is handed over here.
 
     Raises:
         Refused, Misuse: naming the rule.

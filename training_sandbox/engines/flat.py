@@ -3,7 +3,6 @@
 FX writes Python for a graph and executes it; every name in that text is torch's own, none is a partner's.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -146,13 +145,3 @@ def _shape(node: torch.fx.Node) -> tuple[int, ...]:
 
 def _dtype(node: torch.fx.Node) -> Any:
     return getattr(node.meta.get("val"), "dtype", None)
-
-
-def bytes_of(traced: torch.fx.GraphModule) -> int:
-    """Return the bytes of all results of the graph together: an upper bound of what a step holds."""
-    total = 0
-    for node in traced.graph.nodes:
-        value = node.meta.get("val")
-        if isinstance(value, torch.Tensor) and node.op == "call_function" and node.target not in _SAME_NUMBERS:
-            total += math.prod(value.shape) * value.element_size()
-    return total
