@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from deid import messages
 from deid.detect import scorecard
 from deid.detect.span import LAYER_ORDER
 from deid.entities import gather
@@ -31,9 +32,11 @@ from deid.slots import target
 from deid.stages import CATEGORIES, code_conditions, people_of, pool, quasi, rare_values, tables_of
 from deid.transform.declassify import Admission
 from deid.transform.dicom import options_of
+from deid.transform.fhir import security
 from deid.transform.operators import Operators
 from deid.transform.pseudonym import pseudonymiser, subkey, tokens
 from deid.transform.shift import offsets
+from deid.transform.subject import Wording
 from deid.transform.surrogate import Surrogates
 from deid.verify import Identity, second_look
 from policies.errors import BadInput
@@ -57,12 +60,17 @@ class Outcome:
         index: Pseudonym -> facility index token. For the service only.
         quarantine: ``source``, ``file``, ``position``, ``reason`` (safe to show) and ``raw`` (to be encrypted).
         report: Counts only.
+        messages: HL7 v2 messages and FHIR resources, rewritten, where they were asked for: ``patient``, ``source``,
+            ``format``, ``text``.
+        meta: The security labels of a Bundle of them.
     """
 
     tables: dict[str, pl.DataFrame] = field(repr=False)
     index: dict[str, str] = field(repr=False)
     quarantine: pl.DataFrame = field(repr=False)
     report: Report
+    messages: pl.DataFrame | None = field(default=None, repr=False)
+    meta: dict[str, Any] = field(default_factory=dict)
 
 
 def process(
@@ -74,6 +82,7 @@ def process(
     project: str,
     layers: frozenset[str] = ALL_LAYERS,
     admission: Admission = NOTHING,
+    with_messages: bool = False,
 ) -> Outcome:
     """Return the de-identified, standardised tables of ``records``.
 
@@ -81,6 +90,7 @@ def process(
         admission: What comes in in spite of the restrictions: declassified documents, approved genetic data.
         project: Pseudonyms and date shifts of two projects have nothing in common.
         layers: Layers of the free-text detector; fewer than all only to show what each one finds.
+        with_messages: Messages and resources are rewritten as well, beside the tables.
 
     Raises:
         BadInput: no file fits the mapping, or no row could be used.
@@ -111,10 +121,16 @@ def process(
     names = dict(people.select("patient", "pseudonym").iter_rows())
     identities = [Identity(names[key], patients.known[key]) for key in sorted(names)]
     searched = second_look(tables, identities)
+    written = None
+    if with_messages:
+        wording = wording_of(profile, keys, project, notes, patients, admission)
+        written = messages.write(messages.held(intake.batches), people, tables["person"], patients, wording)
+        searched += second_look({"message": messages.looked_at(written.messages)}, identities)
     token = tokens(keys.index)
     index = {names[key]: token(key) for key in sorted(names, key=names.__getitem__)}
-    report = _report(intake, mapping, profile, patients, lowered, notes, pooled, searched, tables, genetic)
-    return Outcome(tables, index, quarantine_of(intake.rejects), report)
+    report = _report(intake, mapping, profile, patients, lowered, notes, pooled, searched, tables, genetic, written)
+    rewritten = None if written is None else written.messages
+    return Outcome(tables, index, quarantine_of(intake.rejects), report, rewritten, security(profile))
 
 
 def write(outcome: Outcome, folder: Path) -> None:
@@ -126,6 +142,10 @@ def write(outcome: Outcome, folder: Path) -> None:
     for name, table in outcome.tables.items():
         table.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
     outcome.quarantine.write_parquet(folder / "quarantine.parquet", statistics=False)
+    if outcome.messages is not None:
+        files = messages.Files(folder / "messages", outcome.meta)
+        files.append(outcome.messages)
+        files.close()
     report = json.dumps(outcome.report.as_dict(), ensure_ascii=False, indent=1, sort_keys=True)
     (folder / "report.json").write_text(report + "\n", "utf-8")
     (folder / "report.html").write_text(outcome.report.html(), "utf-8")
@@ -135,7 +155,7 @@ class Scrubbing:
     """Free text and category cells, cleared of identifiers; keeps the counts for the report."""
 
     def __init__(self, profile: Profile, layers: frozenset[str], operators: Operators | None = None) -> None:
-        self._profile, self._layers, self._operators = profile, layers, operators
+        self._profile, self.layers, self._operators = profile, layers, operators
         self.found: Counter[str] = Counter()
         card = scorecard.shipped()
         self.free_text: dict[str, Any] = {
@@ -149,7 +169,7 @@ class Scrubbing:
         from deid.detect.detector import detector
         from deid.transform.freetext import rewrite_notes, scrub
 
-        finder = detector(self._layers)
+        finder = detector(self.layers)
         note = frames["note"]
         if self.free_text["withheld"]:
             frames["note"] = note.clear()
@@ -185,6 +205,17 @@ def operators_of(profile: Profile, keys: ProjectKeys, project: str, patients: Pa
     return Operators(profile, project, surrogates, keys.pseudonym, keys.desk)
 
 
+def wording_of(
+    profile: Profile, keys: ProjectKeys, project: str, notes: Scrubbing, patients: Patients, admission: Admission
+) -> Wording:
+    """Return how values are said in messages: as ``notes`` says them in the tables."""
+    from deid.detect.detector import detector
+
+    operators = operators_of(profile, keys, project, patients)
+    withheld = bool(notes.free_text["withheld"])
+    return Wording(profile, project, keys.pseudonym, detector(notes.layers), withheld, operators, admission)
+
+
 def quarantine_of(rejects: list[Reject]) -> pl.DataFrame:
     rows = sorted((r.source, r.file, r.position, r.reason, r.raw) for r in rejects)
     return pl.DataFrame(rows, schema=QUARANTINE, orient="row")
@@ -201,6 +232,7 @@ def _report(
     searched: int,
     tables: dict[str, pl.DataFrame],
     genetic: int,
+    written: messages.Written | None,
 ) -> Report:
     structured: Counter[str] = Counter()
     for batch in intake.batches:
@@ -230,6 +262,7 @@ def _report(
         risk=risk_section(profile, lowered),
         searched=searched,
         tables={name: table.height for name, table in tables.items()},
+        messages={} if written is None else written.counts(),
     )
 
 

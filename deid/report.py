@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any
 
@@ -41,6 +41,7 @@ class Report:
         scrubbed: Label -> cells of other columns emptied because an identifier stood in them.
         classes: Classes of data that need more than a profile: ``genetic-resources``.
         columns: What each column seems to hold and what happened to it.
+        messages: Source -> messages or resources written out; ``withheld:`` and a reason -> those that were not.
     """
 
     mapping: str
@@ -64,6 +65,7 @@ class Report:
     risk: Mapping[str, Any]
     searched: int
     tables: Mapping[str, int]
+    messages: Mapping[str, int] = field(default_factory=dict)
 
     def totals(self) -> dict[str, int]:
         """Return rows in, accepted, repaired and quarantined; units that a reader refused count as rows."""
@@ -105,6 +107,7 @@ class Report:
             "risk": dict(self.risk),
             "second_look": {"texts_searched": self.searched, "identifiers_found": 0},
             "tables": dict(sorted(self.tables.items())),
+            "messages": dict(sorted(self.messages.items())),
         }
 
     def html(self) -> str:

@@ -11,12 +11,14 @@ of one piece or one range, and of what is known of each patient (identifiers, qu
 """
 
 import json
+import shutil
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from deid import messages
 from deid.clean.dates import CleanDates
 from deid.clean.duplicates import DropDuplicates
 from deid.entities import gather
@@ -28,7 +30,7 @@ from deid.lattice import Lowered, lower
 from deid.mapping import Mapping
 from deid.patients import AssignPatients, RefuseUnknowable, unreadable
 from deid.pieces import pieces
-from deid.pipeline import ALL_LAYERS, QUARANTINE, Scrubbing, operators_of, quarantine_of, risk_section
+from deid.pipeline import ALL_LAYERS, QUARANTINE, Scrubbing, operators_of, quarantine_of, risk_section, wording_of
 from deid.policy import Profile
 from deid.records import Records, Reject
 from deid.report import Report, SourceCount
@@ -38,6 +40,7 @@ from deid.step import RowsLost, Step, StepReport, rejects
 from deid.survey import Part, Survey, claimed, said_by, survey
 from deid.transform.declassify import Admission
 from deid.transform.dicom import options_of
+from deid.transform.fhir import security
 from deid.transform.pseudonym import pseudonymiser, pseudonyms, subkey, tokens
 from deid.transform.shift import offsets
 from deid.verify import Hit, Identity, SecondLook, stop
@@ -49,7 +52,7 @@ RANGES = 240
 HASHES = 16
 SEEDS = (1, 2)  # two hashes of 64 bits: rows that differ do not meet in both
 CLEANING, SCRUBBING = 0, 1
-SLOTS, FRAMES, HASHED, REFUSED = 0, 1, 2, 3  # first number of the keys of the spill
+SLOTS, FRAMES, HASHED, REFUSED, MESSAGES = 0, 1, 2, 3, 4  # first number of the keys of the spill
 _RAW = "raw:"
 
 
@@ -84,12 +87,14 @@ def stream(
     layers: frozenset[str] = ALL_LAYERS,
     rows: int = ROWS,
     admission: Admission = NOTHING,
+    with_messages: bool = False,
 ) -> Streamed:
     """De-identify ``records`` into Parquet parts below ``out``, with quarantine and report as ``write`` leaves them.
 
     Args:
         size: Bytes of the input, which decide how many ranges there are.
         rows: Of one piece.
+        with_messages: Messages and resources are rewritten as well, into ``messages``.
 
     Raises:
         MedtrainError: as ``process``; nothing but an empty folder is left then.
@@ -97,7 +102,7 @@ def stream(
     records, held, genetic = admit(records, mapping, admission)
     with Spill(out) as spill:
         run = _Run(mapping, profile, keys, project, spill, rows, min(max(size // RANGE_BYTES + 1, 1), RANGES))
-        run.admission, run.genetic = admission, genetic
+        run.admission, run.genetic, run.with_messages = admission, genetic, with_messages
         run.found = survey(records, mapping, rows, admission)
         run.refuse(run.found.rejects)
         run.hold(held)
@@ -106,6 +111,8 @@ def stream(
         lowered = run.lower()
         searched = run.publish(lowered)
         report = run.report(lowered, searched)
+        for name in (*run.tables, "messages"):  # of an earlier run into the same folder
+            shutil.rmtree(out / name, ignore_errors=True)
         for folder in run.made():
             folder.rename(out / folder.name)
         run.quarantine().write_parquet(out / "quarantine.parquet", statistics=False)
@@ -139,6 +146,8 @@ class _Run:
     pooled: int = 0
     admission: Admission = NOTHING
     genetic: int = 0
+    with_messages: bool = False
+    told: Counter[str] = field(default_factory=Counter)
 
     def hold(self, held: list[Reject]) -> None:
         """Count files that were held back before any reader saw them."""
@@ -303,6 +312,8 @@ class _Run:
 
     def _gathered(self, where: int, batches: list[Batch]) -> None:
         assert self.found.patients is not None
+        if self.with_messages:
+            self.spill.append((MESSAGES, where), messages.held(batches))
         frames = gather(batches)
         present = {key for batch in batches for key in batch.slots["patient"]}
         people = people_of(present, self.keys, self.project, offsets(self.keys.shift, self.project))
@@ -335,6 +346,7 @@ class _Run:
         look = SecondLook([Identity(name, self.found.patients.known[key]) for key, name in names])
         hits: list[Hit] = []
         searched = 0
+        files = messages.Files(self.spill.folder("messages"), security(self.profile)) if self.with_messages else None
         for where in range(self.ranges):
             frames = {}
             for number, entity in enumerate(sorted(self.schemas)):
@@ -349,6 +361,8 @@ class _Run:
             hits += found
             stop(hits)
             searched += cells
+            if files is not None:
+                searched += self._messages(where, mine, tables["person"], look, files)
             for name, table in tables.items():
                 folder = self.spill.folder(name)
                 if table.height or not where:
@@ -356,10 +370,34 @@ class _Run:
                 self.tables[name] += table.height
             counted = tables["measurement"].drop_nulls("unit_code").group_by("unit_code").len()
             self.units.update(dict(counted.iter_rows()))
+        if files is not None:
+            files.close()
         return searched
 
+    def _messages(
+        self, where: int, people: pl.DataFrame, person: pl.DataFrame, look: SecondLook, files: messages.Files
+    ) -> int:
+        """Write the messages of a range, and return how many leaves were searched.
+
+        Raises:
+            LeakFound: something was found in one of them.
+        """
+        assert self.found.patients is not None
+        raw = self.spill.take((MESSAGES, where))
+        if raw is None:
+            return 0
+        self.spill.drop((MESSAGES, where))
+        wording = wording_of(self.profile, self.keys, self.project, self.notes, self.found.patients, self.admission)
+        written = messages.write(raw, people, person, self.found.patients, wording)
+        found, cells = look.hits({"message": messages.looked_at(written.messages)})
+        stop(found)
+        files.append(written.messages)
+        self.told += written.counts()
+        return cells
+
     def made(self) -> list[Path]:
-        return [self.spill.folder(name) for name in self.tables]
+        names = [*self.tables, "messages"] if self.told.total() else [*self.tables]
+        return [self.spill.folder(name) for name in names]
 
     def quarantine(self) -> pl.DataFrame:
         spilled = self.spill.take((REFUSED,))
@@ -402,6 +440,7 @@ class _Run:
             risk=risk_section(self.profile, lowered),
             searched=searched,
             tables=dict(self.tables),
+            messages=self.told,
         )
 
 

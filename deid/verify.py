@@ -6,11 +6,13 @@ Long values prove something in anybody's rows, short ones in their own patient's
 numbers with a right check digit, free text for mainland mobile numbers as well.
 """
 
+import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 from pypinyin import lazy_pinyin
@@ -25,7 +27,12 @@ TOKENS = 4  # a name in pinyin is written in at most so many words
 _OWN_ONLY = frozenset({"NAME", "DATE"})
 _LONG_NAME = 5
 _NEVER = frozenset({"DATE"})  # a shifted day may equal a birth date by right
-_FREE = frozenset({"note_text", "note_title"})
+_FREE = frozenset({"note_text", "note_title", "message_text"})
+_MADE = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{20,24}")  # a pseudonym: no identifier has its shape
+_MOMENT = re.compile(
+    r"(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])(?:T?\d\d(?::?\d\d){0,2}(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"
+)  # days prove nothing, as under _NEVER
+_BETWEEN_CELLS = re.compile(r"[|^~&\r\n]")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _RESIDENT = re.compile(r"(?<!\d)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dx](?!\d)")
 _MOBILE = re.compile(r"(?<![\d.a-z])(?:86)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![\d.a-z])")
@@ -145,6 +152,24 @@ class SecondLook:
                     sought = self._values.get(plain[start : start + length])
                     if sought is not None:
                         yield sought
+
+
+def leaves(form: str, text: str) -> list[str]:
+    r"""Return every value of a written message, taken apart without the parser or writer of its format.
+
+    >>> leaves("hl7v2", "PID|1||a^b\r"), leaves("fhir", '{"a": [{"b": "x"}, 1.5]}')
+    (['PID', '1', 'a', 'b'], ['x', '1.5'])
+    """
+    found = _strings(json.loads(text)) if form == "fhir" else iter(_BETWEEN_CELLS.split(text))
+    return [one for one in found if one and not (_MADE.fullmatch(one.rpartition("/")[2]) or _MOMENT.fullmatch(one))]
+
+
+def _strings(node: Any) -> Iterator[str]:
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _strings(value)
+    elif node is not None and not isinstance(node, bool):
+        yield str(node)
 
 
 def second_look(tables: Mapping[str, pl.DataFrame], identities: Sequence[Identity]) -> int:

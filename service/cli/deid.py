@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from policies.errors import BadInput
 from service.cli.options import AsJson
 from service.cli.screen import say, show
+
+if TYPE_CHECKING:
+    from deid.policy import Profile
 
 app = typer.Typer(no_args_is_help=True, help="De-identify text and files on this machine, without a service.")
 
@@ -75,27 +78,50 @@ def files(
     records: Annotated[Path, typer.Argument(help="Folder of records.")],
     out: Annotated[Path, typer.Argument(help="Folder to write tables, quarantine and report to.")],
     mapping: Annotated[str, typer.Option(help="Mapping file, or the name of one that ships with medtrain.")],
-    profile: Annotated[str, typer.Option(help="De-identification profile.")] = "cn_enclave",
+    profile: Annotated[
+        str, typer.Option(help="De-identification profile: the name of one that ships with medtrain, or a YAML file.")
+    ] = "cn_enclave",
     keys: Annotated[Path | None, typer.Option(help="File with the project's keys; made when absent.")] = None,
+    genetic_approval: Annotated[
+        str, typer.Option(help="Number of the approval or filing for human genetic resources among the records.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """De-identify a folder into canonical Parquet, with quarantine and report."""
+    """De-identify a folder into canonical Parquet, messages and bundles, with quarantine and report.
+
+    Memory stays bounded however large the files are. HL7 v2 messages and FHIR resources are also written out again,
+    into the folder ``messages``, with security labels.
+    """
     from deid.mapping import parse_mapping
-    from deid.pipeline import process, write
-    from deid.policy import load_profile
     from deid.records import FolderRecords
+    from deid.streaming import stream
+    from deid.transform.declassify import Admission
     from service.cli.submission import mapping_text
     from service.project_keys import read_or_make
 
-    outcome = process(
-        FolderRecords(records),
+    found = FolderRecords(records)
+    kept = keys or out.with_suffix(".keys")
+    made = stream(
+        found,
         parse_mapping(mapping_text(mapping)),
-        load_profile(profile),
-        read_or_make(keys or out.with_suffix(".keys")),
+        profile_of(profile),
+        read_or_make(kept),
         project="local",
+        out=out,
+        size=sum((records / name).stat().st_size for name in found.names()),
+        admission=Admission(genetic_approval=genetic_approval),
+        with_messages=True,
     )
-    write(outcome, out)
-    say(
-        f"written to {out}; the keys in {keys or out.with_suffix('.keys')} link pseudonyms to patients: keep them apart"
-    )
-    show(outcome.report.as_dict(), as_json=as_json)
+    say(f"written to {out}; the keys in {kept} link pseudonyms to patients: keep them apart")
+    show(made.report.as_dict(), as_json=as_json)
+
+
+def profile_of(name: str) -> "Profile":
+    """Return the profile in a YAML file, or the one of that name that ships with medtrain.
+
+    Raises:
+        BadMapping: there is none, or the file is not a valid profile; named without its values.
+    """
+    from deid.policy import load_profile, read_profile
+
+    return read_profile(Path(name)) if name.endswith((".yaml", ".yml")) else load_profile(name)
