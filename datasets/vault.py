@@ -81,7 +81,7 @@ def seal_chunks(chunks: Iterable[bytes], key: bytes, label: str) -> Iterator[byt
     yield cipher.encrypt(_nonce(number, last=True), waiting or b"", aad)
 
 
-def open_chunks(raw: bytes, key: bytes, label: str) -> Iterator[bytes]:
+def open_chunks(raw: bytes | memoryview, key: bytes, label: str) -> Iterator[bytes]:
     """Yield the content chunk by chunk.
 
     Raises:
