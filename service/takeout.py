@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from datasets import cdm, parcel
+from datasets import cdm, delta, parcel
 from datasets.manifest import Manifest
 from policies.access import Action, Kind, Resource
 from policies.errors import Misuse
@@ -26,7 +26,7 @@ from service.describing import shape
 from service.facility import Facility
 from service.models import DatasetRow, VersionRow
 
-FORMS = ("omop", "parquet")
+FORMS = ("omop", "parquet", "delta")
 KEY_BYTES = 32
 
 
@@ -35,7 +35,7 @@ def take_out(facility: Facility, person: Person, recipient: str, form: str = "om
 
     Args:
         recipient: The hospital's X25519 public key, base64.
-        form: ``omop`` (CDM v5.4 as CSV) or ``parquet`` (the tables as they are).
+        form: ``omop`` (CDM v5.4 as CSV), ``parquet`` (the tables as they are) or ``delta`` (each a Delta table).
 
     Raises:
         Refused, Misuse: naming the rule.
@@ -72,8 +72,7 @@ def _files(facility: Facility, own: list[tuple[dict[str, Any], Manifest]], form:
         said = {**about, "version": manifest.version, "created": manifest.created, "content": manifest.content}
         said["rows"] = {table: manifest.rows(table) for table in sorted(manifest.columns)}
         yield f"{name}/dataset.json", json.dumps(said, ensure_ascii=False, indent=1).encode()
-        made = _omop(facility, manifest) if form == "omop" else _parquet(facility, manifest)
-        for file, raw in made:
+        for file, raw in _WAYS[form](facility, manifest):
             yield f"{name}/{file}", raw
 
 
@@ -91,6 +90,16 @@ def _parquet(facility: Facility, manifest: Manifest) -> Iterator[tuple[str, byte
         out = io.BytesIO()
         facility.store.rows(manifest, table).write_parquet(out, compression="zstd")
         yield f"{table}.parquet", out.getvalue()
+
+
+def _delta(facility: Facility, manifest: Manifest) -> Iterator[tuple[str, bytes]]:
+    at = int(facility.clock().timestamp() * 1000)
+    for table in sorted(manifest.columns):
+        for file, raw in delta.files(facility.store.rows(manifest, table), at):
+            yield f"{table}/{file}", raw
+
+
+_WAYS = dict(zip(FORMS, (_omop, _parquet, _delta), strict=True))
 
 
 def _key(recipient: str) -> bytes:

@@ -218,7 +218,7 @@ def leave(
 def take_out(
     recipient: Annotated[str, typer.Argument(help="Your hospital's X25519 public key, base64.")],
     out: Annotated[Path, typer.Argument(help="The file to write; only the private key opens it.")],
-    form: Annotated[str, typer.Option(help="omop: CDM v5.4 as CSV; parquet: the tables as they are.")] = "omop",
+    form: Annotated[str, typer.Option(help="omop (CDM v5.4 as CSV), parquet, or delta.")] = "omop",
     server: Server = None,
     token_file: TokenFile = None,
 ) -> None:
