@@ -95,7 +95,7 @@ def noise_multiplier(target: float, delta: float, *, sampling_rate: float, steps
     low = high / 2
     while low > LEAST_SIGMA and spent(low) <= target:
         low, high = max(low / 2, LEAST_SIGMA), low
-    while high - low > 1e-3:  # the false position: log epsilon is nearly a line, and each look costs a tenth of a second
+    while high - low > 1e-3:  # false position: log epsilon is nearly a line, and a look is slow
         above, below = (math.log(max(spent(end), 1e-9) / target) for end in (low, high))
         share = above / (above - below) if above > below else 0.5
         middle = min(max(low + (high - low) * share, low + 5e-4), high - 5e-4)
