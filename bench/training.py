@@ -122,7 +122,7 @@ class Transformer(nn.Module):
         self.layers, self.head = nn.Sequential(Layer(), Layer()), nn.Linear(64, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        place = torch.arange(64, device=x.device).unsqueeze(0)
+        place = torch.arange(64, device=x.device).expand(x.shape[0], 64)  # Opacus wants a whole batch of places
         return self.head(self.layers(self.embed(x) + self.place(place)).mean(1))
 
 
@@ -356,6 +356,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--opacus", action="store_true")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--engines", help="these, separated by commas, instead of those the other options name")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -367,6 +368,8 @@ def main() -> None:
         names = ["plain-compiled", *[n.replace("bookkeeping", "bookkeeping-compiled") for n in names], *names]
     if options.opacus:
         names += ["opacus-ghost", "opacus-hooks"]
+    if options.engines:
+        names = options.engines.split(",")
     for model in options.models:
         if options.memory:
             base = peak("plain", model, options.records)
