@@ -122,7 +122,9 @@ class Transformer(nn.Module):
         self.layers, self.head = nn.Sequential(Layer(), Layer()), nn.Linear(64, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        place = torch.arange(64, device=x.device).expand(x.shape[0], 64)  # Opacus wants a whole batch of places
+        place = (
+            torch.arange(64, device=x.device).expand(x.shape[0], 64).contiguous()
+        )  # Opacus wants a whole batch of places
         return self.head(self.layers(self.embed(x) + self.place(place)).mean(1))
 
 
@@ -198,8 +200,8 @@ class Private:
         task = Task(kind="binary" if classes == 2 else "multi-class", classes=classes)
         records = plan.records_per_patient
         request = choices.Request(task=task, loss="cross-entropy", patients=plan.cap, records=records, steps=1)
-        padded = not engine.endswith("packed")
-        layout = Layout(plan.cap * records, plan.cap, records) if padded else Layout(rows, plan.cap, records)
+        padded = "packed" not in engine
+        layout = Layout(plan.cap * records, plan.cap, records) if padded else Layout(rows, min(rows, plan.cap), records)
         kernels = tune.tune(uses.find_uses(self.graph, params), params, layout)
         name: Any = "vmap" if engine == "vmap" else "bookkeeping"
         made = choices.Choice(
@@ -291,7 +293,7 @@ def contender(name: str, model: str, records: int) -> Callable[[], None]:
         return Ordinary(make, table, batch, compiled=name.endswith("compiled"))
     if name.startswith("opacus"):
         return Opacus(make, table, batch, name.removeprefix("opacus-"))
-    return Private(make, spec, table, plan, name, int(1.15 * batch))
+    return Private(make, spec, table, plan, name, batch // 4 if name.endswith("small") else int(1.15 * batch))
 
 
 def compare(model: str, names: list[str], records: int, rounds: int) -> dict[str, tuple[float, float]]:

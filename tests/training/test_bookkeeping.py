@@ -370,3 +370,19 @@ def test_a_traced_graph_that_writes_in_place_is_made_functional():
     graph.output(graph.call_function(torch.ops.aten.exp_.default, (graph.placeholder("x"),)))
     with pytest.raises(TrainingFailed, match="in place"):
         flat.functional(torch.fx.GraphModule({}, graph))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method")
+@pytest.mark.skipif(choices.compiler() is None, reason="no C++ compiler on this machine")
+def test_a_compiled_graph_gives_what_it_gave_before(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    graph = torch.fx.Graph()
+    x = graph.placeholder("x")
+    graph.output((graph.call_function(torch.ops.aten.mul.Tensor, (x, 3.0)),))
+    traced = torch.fx.GraphModule({}, graph)
+    call = flat.compiled(traced)
+    for value in (torch.arange(5.0), torch.ones(5)):
+        assert torch.equal(call(value)[0], traced(value)[0])
+    settings = flat.compiler_settings()
+    assert settings["layout_optimization"] is False
+    assert settings.get("cpp.vec_isa_ok", False) == ("AVX" in torch.backends.cpu.get_cpu_capability())
