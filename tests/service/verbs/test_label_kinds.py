@@ -11,14 +11,19 @@ import pytest
 import yaml
 from safetensors.numpy import save
 
-from policies.errors import Misuse
+from policies.entry import stamp
+from policies.errors import BadInput, Misuse
 from service import execution, measuring, rehearsal, runs
-from service.training import job_folder
+from service.training import Method, job_folder, task_of
 from tests.service.verbs.small_facility import Small, active_permit, model, publish
-from training_sandbox import egress, worker
+from training_sandbox import certificate, egress, provenance, worker
 from training_sandbox.audit import audit, check_disclosure
+from training_sandbox.certificate import Approval
 from training_sandbox.graph.format import Graph, Node, Ref, Tensor
 from training_sandbox.graph.reader import read_graph
+from training_sandbox.jail.probe import Probe
+from training_sandbox.jail.run import Ending
+from training_sandbox.jail.tiers import Tier
 from training_sandbox.release import package
 
 FEATURES = [
@@ -39,7 +44,6 @@ SITES = {"from": "visit_occurrence", "column": "hospital", "names": {"n": ["nort
 
 # name -> (label, outputs of a model, its loss, its charged figures)
 KINDS: dict[str, tuple[dict[str, Any], int, str, set[str]]] = {
-    "classes": (CLASSES, 3, "cross-entropy", {"auc", "accuracy"}),
     "labels": ({**CODED, "kind": "set", "classes": CODES}, 3, "bce", {"auc", "accuracy"}),
     "value": (NUMBER, 1, "squared", {"mae", "r2"}),
     "time": (SURVIVAL, 3, "hazard", {"concordance"}),
@@ -69,21 +73,22 @@ def tables(names: list[str]) -> dict[str, pl.DataFrame]:
     }
 
 
-def recipe(small: Small, name: str, label: dict[str, Any], features: Any = None, **more: Any) -> str:
-    """Write one of the facility's own recipes; return a permit for it."""
+def recipe(small: Small, name: str, label: dict[str, Any], features: Any = None, **more: Any) -> None:
+    """Write one of the facility's own recipes."""
     usual = {"schema": "medtrain.recipe/1", "name": name, "unit": "patient", "record": "patient"}
     made = {**usual, "records_per_patient": 1, "label": label, "features": features or FEATURES, **more}
     folder = small.facility.settings.home / "recipes"
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
-    return active_permit(small, recipe=name)
 
 
 def trained(small: Small, tmp_path: Path, spec: dict[str, Any], graph: bytes, init: bytes) -> dict[str, Any]:
     """Return the card of the release that a run comes to; nothing is left out but the jail and the people."""
     made = runs.submit(small.facility, small.lin, spec, graph, init)
     row = execution.run_row(small.facility, made["id"])
-    graph, init = runs.model_of(small.facility, small.facility.permits.get(row.permit), _method(row), graph, init)
+    graph, init = runs.model_of(
+        small.facility, small.facility.permits.get(row.permit), Method.of(row.document), graph, init
+    )
     keys = execution.run_keys(small.facility, row)
     folder = job_folder(small.facility, row, graph, init, keys.data_key, keys.run_key)
     check_disclosure(folder.patients, folder.labels)
@@ -96,15 +101,23 @@ def trained(small: Small, tmp_path: Path, spec: dict[str, Any], graph: bytes, in
     vetted = egress.vet(outputs, read_graph(graph), folder.job)
     found = audit(folder.job, vetted.steps)
     assert found.training.pld <= 1
+    said = certificate.predicate(
+        job=folder.job,
+        permit=row.permit,
+        source=execution.source_of(small.facility, "stays", 1),
+        vetted=vetted,
+        audit=found,
+        probe=Probe(Tier.T2, ()),
+        ending=Ending("ok", Tier.T2),
+        policies=execution.rule_digests(),
+        charges=[charge.id for charge in small.facility.charges.of_run(row.id)],
+        approvals=[Approval("wu", stamp(small.clock())), Approval("xu", stamp(small.clock()))],
+    )
+    provenance.check(said)
+    assert len(said["charges"]) == 2
     files = package(vetted, read_graph(graph), graph, folder.job, epsilon=found.training.pld).files
     card: dict[str, Any] = json.loads(files["card.json"])
     return card
-
-
-def _method(row: Any) -> Any:
-    from service.training import Method
-
-    return Method.of(row.document)
 
 
 def spec(permit: str, **changes: Any) -> dict[str, Any]:
@@ -132,9 +145,9 @@ def test_a_partners_graph_learns_every_kind_of_label(full: Small, tmp_path: Path
     assert ("upper" in card["task"]) == (kind == "value")
 
 
-def test_a_graph_reads_numbers_codes_and_text_of_one_record(full: Small, tmp_path: Path) -> None:
+def test_a_graph_tells_classes_apart_by_numbers_codes_and_text_of_one_record(full: Small, tmp_path: Path) -> None:
     inputs = (("a", "float32", 1), ("codes", "int64", 3), ("text", "int64", 4))
-    shapes = {"code": (4, 2), "letter": (31, 2), "w": (2, 5), "b": (2,)}
+    shapes = {"code": (4, 2), "letter": (31, 2), "w": (3, 5), "b": (3,)}
     graph = Graph(
         inputs=tuple(Tensor(name, kind, (1, width)) for name, kind, width in inputs),
         parameters=tuple(Tensor(name, "float32", shape) for name, shape in shapes.items()),
@@ -150,9 +163,10 @@ def test_a_graph_reads_numbers_codes_and_text_of_one_record(full: Small, tmp_pat
     )
     random = np.random.default_rng(0)
     init = save({name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()})
-    permit = permit_for(full, "tokens", {**CLASSES, "classes": {"i": ["I10"], "other": ["E11", "J18"]}}, TOKENS)
+    permit = permit_for(full, "tokens", CLASSES, TOKENS)
     card = trained(full, tmp_path, spec(permit), graph.to_json(), init)
-    assert (card["task"], len(card["features"])) == ({"classes": 2, "kind": "binary"}, 8)
+    assert (card["task"], len(card["features"])) == ({"classes": 3, "kind": "multi-class"}, 8)
+    assert set(card["figures"]["charged"]) == {"auc", "accuracy"}
 
 
 def test_hospitals_average_their_models_in_one_run(full: Small, tmp_path: Path) -> None:
@@ -188,7 +202,7 @@ def test_an_algorithm_that_does_not_fit_the_recipe_is_refused(
 
 
 def test_a_loss_of_another_task_is_refused(full: Small) -> None:
-    given = spec(permit_for(full, "value", NUMBER), training={"steps": 4, "sampling_rate": 0.5, "loss": "bce"})
+    given = spec(permit_for(full, "value", NUMBER), training={"steps": 2, "sampling_rate": 1.0, "loss": "bce"})
     with pytest.raises(Misuse, match="losses of a regression"):
         runs.submit(full.facility, full.lin, given, *model(2, 1))
 
@@ -197,8 +211,6 @@ def test_a_rehearsal_draws_rows_for_every_kind_of_label(full: Small) -> None:
     for name, (label, *_) in KINDS.items():
         recipe(full, name, label, TOKENS, sites=SITES)
         found = full.facility.recipe(name)
-        from service.training import task_of
-
         rows = rehearsal._synthetic(30, found, task_of(found), 1, 1)
         assert {*task_of(found).columns, "site", "f7"} <= set(rows.columns)
         assert rows["f1"].max() <= 3
@@ -210,5 +222,5 @@ def test_a_preview_knows_every_kind_of_label(full: Small) -> None:
     found = measuring.release_preview(full.facility, full.zhou, "stays", "time")
     assert found["csv"].splitlines()[0] == "age,n,label,event"
     recipe(full, "tokens", CLASSES, TOKENS)
-    with pytest.raises(measuring.BadInput, match="no preview"):
+    with pytest.raises(BadInput, match="no preview"):
         measuring.release_preview(full.facility, full.zhou, "stays", "tokens")
