@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 from safetensors.numpy import save
 
@@ -96,7 +97,10 @@ def trained(small: Small, tmp_path: Path, spec: dict[str, Any], graph: bytes, in
     (tmp_path / "out").mkdir()
     for name, raw in folder.files.items():
         (tmp_path / "in" / name).write_bytes(raw)
-    assert worker.work(keys.line(), tmp_path / "in", tmp_path / "out", lambda _: None) == 0
+    try:
+        assert worker.work(keys.line(), tmp_path / "in", tmp_path / "out", lambda _: None) == 0
+    finally:
+        torch.set_flush_denormal(False)  # the worker owns its process; here other tests follow
     outputs = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     vetted = egress.vet(outputs, read_graph(graph), folder.job)
     found = audit(folder.job, vetted.steps)
