@@ -8,7 +8,7 @@ guarantee of the whole.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -216,10 +216,14 @@ def load(path: Path) -> Recipe:
         BadMapping: it is not a valid recipe; the message says where.
     """
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
+        return _read(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         raise BadMapping("the recipe is not YAML text") from None
-    return parse(raw)
+
+
+@lru_cache(maxsize=256)  # a facility asks for the same few at every page, estimate and run
+def _read(text: str) -> Recipe:
+    return parse(yaml.safe_load(text))
 
 
 def parse(raw: Any) -> Recipe:
