@@ -1,4 +1,7 @@
-"""The tables of the access log. Entries, positions and nodes are append-only; the database itself enforces it."""
+"""The tables of the access log. Entries, positions and nodes are append-only; the database itself enforces it.
+
+PostgreSQL has no foreign keys from ``pending`` and ``positions``: what is never deleted need not be looked up again.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
