@@ -26,7 +26,8 @@ from torch.nn import functional as F  # noqa: N812  # as everybody writes it
 from training_sandbox import losses
 from training_sandbox.engines import choice as choices
 from training_sandbox.engines import tune, uses
-from training_sandbox.engines.norms import Layout
+from training_sandbox.engines.flat import compiler_settings
+from training_sandbox.engines.heard import Layout
 from training_sandbox.graph import reader
 from training_sandbox.graph.run import bind
 from training_sandbox.optimisers import Updates
@@ -169,7 +170,7 @@ class Ordinary:
     def __init__(self, make: Make, table: Patients, batch: int, *, compiled: bool) -> None:
         torch.manual_seed(0)
         self.module = make()
-        self.run = torch.compile(self.module, dynamic=False) if compiled else self.module
+        self.run = torch.compile(self.module, dynamic=False, options=compiler_settings()) if compiled else self.module
         real = table.weights > 0
         self.x, self.y, self.batch = table.features[real], table.labels[real], batch
         self.optimiser = torch.optim.SGD(self.module.parameters(), lr=1e-3, momentum=0.9, foreach=True)
@@ -198,7 +199,7 @@ class Private:
         records = plan.records_per_patient
         request = choices.Request(task=task, loss="cross-entropy", patients=plan.cap, records=records, steps=1)
         padded = not engine.endswith("packed")
-        layout = Layout(plan.cap * records, plan.cap, records) if padded else Layout(rows, rows, records)
+        layout = Layout(plan.cap * records, plan.cap, records) if padded else Layout(rows, plan.cap, records)
         kernels = tune.tune(uses.find_uses(self.graph, params), params, layout)
         name: Any = "vmap" if engine == "vmap" else "bookkeeping"
         made = choices.Choice(

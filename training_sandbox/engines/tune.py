@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 
 from training_sandbox.engines import norms
-from training_sandbox.engines.norms import Factors, Heard, Kernel, Layout
+from training_sandbox.engines.heard import Factors, Heard, Layout
+from training_sandbox.engines.norms import Kernel
 from training_sandbox.engines.uses import Site, Use, Uses
 
 WORTH_TIMING = 2_000_000
@@ -75,4 +76,4 @@ def _random(
     slot = torch.arange(rows, device=device) * layout.patients // rows
     factor = torch.rand(layout.patients, generator=generator, device=device)
     by_row = factor[slot]
-    return Heard(layout, tape, back, slot), Factors(factor, factor >= 0, by_row, by_row >= 0)
+    return Heard(layout, tape, back, slot), Factors(factor, factor >= 0, by_row, by_row >= 0, layout.whole)
