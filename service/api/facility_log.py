@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from service import history, log_report, staff
+from service import history, keeping, log_report, staff
 from service.api.caller import Caller, Here
 from service.api.submissions import Reason
 
@@ -54,6 +54,12 @@ def get_receipt(entry: int, here: Here, caller: Caller) -> dict[str, str]:
 def get_alerts(here: Here, caller: Caller, since: str | None = None, until: str | None = None) -> dict[str, Any]:
     """List what looks unusual: odd hours, volume, first uses, bursts of refusals."""
     return {"items": history.alerts(here, caller, since, until)}
+
+
+@router.get("/log/retention")
+def get_retention(here: Here, caller: Caller) -> dict[str, Any]:
+    """List what is kept for how long: the access log, the records of processing, drafts; and what of it is due."""
+    return {"items": [one.as_dict() for one in keeping.report(here, caller)]}
 
 
 @router.get("/log/report")
