@@ -50,9 +50,9 @@ def upgrade() -> None:
         "to_char((now() at time zone 'UTC') - interval '3 years', 'YYYY-MM-DD\"T\"HH24:MI:SS') then "
         "raise exception '% are kept for three years', tg_table_name; end if; return old; end $$"
     )
-    for table, moment in {**MOMENTS, "permits": None}.items():
-        named = f"'{moment}'" if moment else ""
-        verbs = f"delete or update of {moment}" if moment else "delete"
+    for table, dated in {**MOMENTS, "permits": ""}.items():
+        named = f"'{dated}'" if dated else ""
+        verbs = f"delete or update of {dated}" if dated else "delete"
         op.execute(
             f"create trigger {table}_kept before {verbs} on {table} for each row execute function medtrain_keep({named})"
         )
