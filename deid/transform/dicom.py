@@ -15,9 +15,12 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Protocol
 
-from pydicom.dataelem import DataElement
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.charset import convert_encodings
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 
@@ -70,7 +73,16 @@ _SHORT = re.compile(r"[A-Za-z0-9._\- ]{1,16}\Z")
 _NUMBER = re.compile(r"\s*[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?\s*\Z")
 _DAY = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})(.*)\Z", re.DOTALL)
 _CLOCK = re.compile(r"(?:\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?)?(?:[+-]\d{4})?\s*\Z")
-_BINARY = frozenset({"FL", "FD", "SL", "SS", "UL", "US", "SV", "UV", "AT", "OW", "OF", "OD", "OL"})
+_WIDTHS = {
+    "FL": 4, "FD": 8, "SL": 4, "SS": 2, "UL": 4, "US": 2, "SV": 8, "UV": 8, "AT": 4, "OW": 2, "OF": 4, "OD": 8, "OL": 4,
+}  # fmt: skip
+_BINARY = frozenset(_WIDTHS)  # by value representation the bytes of one value
+# The same shapes over the bytes of a whole value, several joined by backslashes, padded at its end.
+_ENCODED = {
+    "CS": re.compile(rb"[A-Z0-9_ ]{0,16}(?:\\[A-Z0-9_ ]{0,16})*[ \0]?\Z"),
+    "DS": re.compile(rb" *[+-]?\d+\.?\d*(?:[eE][+-]?\d+)? *(?:\\ *[+-]?\d+\.?\d*(?:[eE][+-]?\d+)? *)*\Z"),
+    "IS": re.compile(rb" *[+-]?\d{1,9} *(?:\\ *[+-]?\d{1,9} *)*\Z"),
+}
 
 
 class ImageRefused(BadInput):
@@ -257,13 +269,20 @@ class _Cleaner:
         self._days, self._key, self._options, self._table = days, key, options, annex_e()
         kept = self._table.characteristics if options.characteristics else frozenset()
         self._removed = removed()
+        self._free = _unlisted()
         self._safe = {(group, last) for _, group, last in self._table.safe_private}
         self._retained = kept | (self._table.device if options.device else frozenset())
+        if self._retained:
+            self._free -= self._retained
 
     def clean(self, source: Dataset) -> Dataset:
         clean = Dataset()
-        for tag in sorted(source.keys()):
+        for tag in sorted(source.keys(), key=int):
             if self._gone(int(tag)):
+                continue
+            raw = source.get_item(tag)
+            if isinstance(raw, RawDataElement) and self._as_it_stands(raw):
+                clean[tag] = raw
                 continue
             made = self._one(source[tag], clean)
             if made is not None:
@@ -278,6 +297,17 @@ class _Cleaner:
             return not self._options.safe_private or (tag >> 16, tag & 0xFF) not in self._safe or not tag & 0xF000
         return (tag in self._removed and tag not in self._retained) or tag >> 16 & 0xFF00 in {0x5000, 0x6000}
 
+    def _as_it_stands(self, raw: RawDataElement) -> bool:
+        """Return whether ``_one`` would keep the value of an element: numbers and codes pass without being decoded."""
+        tag, kind, value = raw.tag, raw.VR, raw.value
+        if kind is None or not value or len(value) & 1 or raw.length != len(value) or int(tag) not in self._free:
+            return False
+        width = _WIDTHS.get(kind)
+        if width is not None:
+            return len(value) % width == 0
+        shape = _ENCODED.get(kind)
+        return shape is not None and shape.match(value) is not None
+
     def _one(self, element: DataElement, clean: Dataset) -> DataElement | None:
         tag, name, kind = element.tag, element.keyword, element.VR
         if tag.is_private:
@@ -285,11 +315,11 @@ class _Cleaner:
         if not name or name in STRICTER:
             return None
         action = self._table.actions.get(tag, "")
+        if kind in {"DA", "DT", "TM"} and name not in NEVER_SHIFTED:
+            return DataElement(tag, kind, self._times(element))
         if tag in self._retained:
             kept = _retained(element)
             return None if kept is None else DataElement(tag, kind, kept)
-        if kind in {"DA", "DT", "TM"} and name not in NEVER_SHIFTED:
-            return DataElement(tag, kind, self._times(element))
         if name == "ContentSequence" and self._options.structured:
             action = ""
         if action.startswith("Z"):
@@ -339,6 +369,17 @@ class _Cleaner:
         return DataElement(element.tag, element.VR, element.value)
 
 
+@cache
+def _unlisted() -> frozenset[int]:
+    """Return the public attributes that neither the table nor this module names: judged by their value alone."""
+    listed = annex_e().actions
+    return frozenset(
+        tag
+        for tag, (_, _, _, _, name) in DicomDictionary.items()
+        if name and tag not in listed and name not in STRICTER and name != "PixelData"
+    )
+
+
 def _texts(element: DataElement) -> list[str]:
     value = element.value
     return [str(part) for part in value] if element.VM > 1 else [str(value if value is not None else "")]
@@ -347,7 +388,7 @@ def _texts(element: DataElement) -> list[str]:
 def _retained(element: DataElement) -> object:
     """Return a retained value in a shape that leaves no room for a name; ages over 89 are pooled."""
     texts = _texts(element)
-    if element.keyword == "PatientAge":
+    if element.VR == "AS":
         found = _AGE.match(texts[0])
         years = found is not None and found[2] == "Y" and int(found[1]) > OLDEST
         return (f"{OLDEST + 1:03d}Y" if years else element.value) if found else None
@@ -369,6 +410,9 @@ def _written(source: Dataset, clean: Dataset, pseudonym: str, key: bytes, done: 
     if FACES in done:
         clean.RecognizableVisualFeatures = "NO"
     clean.SpecificCharacterSet = "ISO_IR 192"
+    implicit, little = source.original_encoding
+    if implicit is False:  # what is as it was read is written as it was read: all that is text here is new
+        clean.set_original_encoding(implicit, little, convert_encodings("ISO_IR 192"))
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(str(source.get("SOPClassUID", "")))
     meta.MediaStorageSOPInstanceUID = UID(new_uid(str(source.get("SOPInstanceUID", "")), key))

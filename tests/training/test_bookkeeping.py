@@ -13,7 +13,7 @@ from policies.errors import Misuse, TrainingFailed
 from training_sandbox import losses
 from training_sandbox.engines import choice as choices
 from training_sandbox.engines import flat, heard, norms, plain, vmap
-from training_sandbox.engines.bookkeeping import Bookkeeping, Settings, chunks
+from training_sandbox.engines.bookkeeping import Bookkeeping, Settings, blank, chunks
 from training_sandbox.engines.heard import Layout
 from training_sandbox.engines.uses import find_uses
 from training_sandbox.graph import reader
@@ -218,6 +218,22 @@ def test_a_frozen_base_has_no_gradient_and_no_noise():
     assert tuple(found) == ("a.weight", "b.weight", "head.weight", "head.bias")
 
 
+@pytest.mark.parametrize("layout", [Layout(12, 4, 3), Layout(8, 4, 3)])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["Windows", "Transformer", "Recurrent", "ViT", "TwoInputs", "Padded", "Tied"])
+def test_nothing_of_a_step_is_left_on_the_cpu(name, precision, layout):
+    """The other device here has no numbers at all (``meta``); what would mix devices is an error on it."""
+    graph, params = model(name)
+    uses, device = find_uses(graph, params), torch.device("meta")
+    away = {n: v.to(device) for n, v in params.items()}
+    engine = made(graph, away, layout, uses=uses, settings=Settings(precision=precision))
+    chunk = blank(graph, layout, torch.tensor(0), device)
+    norm, total = engine.run([away[t.name] for t in graph.parameters], chunk, 1.0)
+    assert norm.device == total.device == device
+    assert total.shape == (sum(params[n].numel() for n in graph.trained),)
+    assert total.dtype == torch.float32
+
+
 def test_half_precision_keeps_the_bound_on_every_patient():
     graph, params = model("Cnn")
     engine = made(graph, params, Layout(3, 1, 3), settings=Settings(precision="bfloat16"))
@@ -354,3 +370,19 @@ def test_a_traced_graph_that_writes_in_place_is_made_functional():
     graph.output(graph.call_function(torch.ops.aten.exp_.default, (graph.placeholder("x"),)))
     with pytest.raises(TrainingFailed, match="in place"):
         flat.functional(torch.fx.GraphModule({}, graph))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method")
+@pytest.mark.skipif(choices.compiler() is None, reason="no C++ compiler on this machine")
+def test_a_compiled_graph_gives_what_it_gave_before(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    graph = torch.fx.Graph()
+    x = graph.placeholder("x")
+    graph.output((graph.call_function(torch.ops.aten.mul.Tensor, (x, 3.0)),))
+    traced = torch.fx.GraphModule({}, graph)
+    call = flat.compiled(traced)
+    for value in (torch.arange(5.0), torch.ones(5)):
+        assert torch.equal(call(value)[0], traced(value)[0])
+    settings = flat.compiler_settings()
+    assert settings["layout_optimization"] is False
+    assert settings.get("cpp.vec_isa_ok", False) == ("AVX" in torch.backends.cpu.get_cpu_capability())

@@ -63,6 +63,13 @@ def test_a_device_without_the_librarys_stream_draws_the_same_numbers(monkeypatch
     assert np.array_equal(found, noise.gaussian(KEY, 3, "w", 101))
 
 
+def test_noise_is_made_on_the_device_of_the_sum():
+    """``meta`` has no numbers; what would mix devices is an error on it."""
+    found = noise.add(torch.zeros(9, 3, dtype=torch.float64, device="meta"), 1.0, KEY, 1, "w")
+    assert found.device.type == "meta"
+    assert found.shape == (9, 3)
+
+
 def test_numbers_do_not_depend_on_how_many_go_through_at_once(monkeypatch):
     whole = noise.gaussian(KEY, 1, "w", 1001)
     monkeypatch.setattr(noise, "BLOCK", 64)

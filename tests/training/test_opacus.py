@@ -79,6 +79,17 @@ def model(made, spec):
     return graph, reader.read_weights(graph, packed.weights)
 
 
+class Ids(torch.nn.Module):
+    """Ids that arrive as floats, some of them below zero."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.b = torch.nn.Embedding(6, 3), torch.nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.b(torch.tanh(self.embed(x.long())).mean(1))
+
+
 def request(records=1, **overrides):
     terms = {"task": Task(kind="binary"), "loss": "cross-entropy", "patients": 7, "records": records, "steps": 5}
     return choices.Request(**(terms | overrides))
@@ -112,9 +123,10 @@ def stored_in_out():
 @pytest.mark.parametrize(
     ("engine", "records"), [("opacus-hooks", 1), ("opacus-hooks", 3), ("opacus-ghost", 1)], ids=str
 )
-@pytest.mark.parametrize("which", ["layers", "in-out"])
+@pytest.mark.parametrize("which", ["layers", "ids", "in-out"])
 def test_sums_equal_a_plain_loop_over_patients(which, engine, records):
-    graph, params = model(Layers, "int64[1,6]") if which == "layers" else stored_in_out()
+    graphs = {"layers": (Layers, "int64[1,6]"), "ids": (Ids, "float32[1,4]")}
+    graph, params = model(*graphs[which]) if which in graphs else stored_in_out()
     made = choices.choose(graph, params, request(records), Speed(engine=engine))
     assert made.choice.engine == engine
     assert choices.Choice.from_dict(made.choice.as_dict()) == made.choice

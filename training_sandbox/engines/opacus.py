@@ -303,9 +303,10 @@ def _whole(layer: _Layer, x: torch.Tensor) -> torch.Tensor:
         return found.reshape(*x.shape[:-1], found.shape[-1])
     if kind == "rows":
         weight: Any = layer.module.weight
-        found = layer.module(x.clamp(0, len(weight) - 1).reshape(records, -1))
+        inside, padding = x.clamp(0, len(weight) - 1), layer.rule.claims[0].meta
+        found = layer.module(inside.reshape(records, -1))
         found = found.reshape(*x.shape, found.shape[-1])
         # Opacus 1.6 gives the padding index a gradient like the others: none comes back from there instead.
-        return torch.where((x == layer.rule.claims[0].meta).unsqueeze(-1), found.detach(), found)
+        return torch.where((inside == padding).unsqueeze(-1), found.detach(), found) if padding >= 0 else found
     found = layer.module(x.reshape(records, *x.shape[2:]))
     return found.reshape(records, 1, *found.shape[1:])

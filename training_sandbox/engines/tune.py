@@ -26,8 +26,11 @@ def tune(uses: Uses, params: Mapping[str, torch.Tensor], layout: Layout) -> tupl
         candidates = norms.kernels(of)
         if len(candidates) < 2:
             continue
-        if math.prod(norms.sizes(of, uses.sites)) * layout.rows < WORTH_TIMING:
+        s, o, i = norms.sizes(of, uses.sites)
+        if s * o * i * layout.rows < WORTH_TIMING:
             continue
+        if layout.records * s * (o + i) > _HOPELESS * o * i:  # Gram matrices that might not even fit
+            candidates = tuple(kernel for kernel in candidates if kernel != "ghost")
         alike = tuple((use.kind, uses.sites[use.site], use.meta) for use in of)
         if alike not in found:
             found[alike] = _fastest(of, uses.sites, candidates, params[name], layout)

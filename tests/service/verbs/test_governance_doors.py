@@ -234,6 +234,29 @@ def test_a_partner_names_controller_and_countries_on_the_form(doors: Doors, smal
     assert (permit.controller, permit.controller_country, permit.justification) == ("parent", "CH", "needed")
 
 
+def test_what_is_typed_into_an_application_is_kept_and_found_again(doors: Doors, small: Small) -> None:
+    page = Pages(doors, small, "lin")
+    shown = page.post("/permits/new/draft", dataset="clinic", legal_basis="half a sen")
+    draft = shown.split('value="')[1].split('"')[0]
+    page.post("/permits/new/draft", dataset="clinic", legal_basis="half a sentence", draft=draft)
+    assert f"/permits/new?draft={draft}" in page.get("/permits/new")
+    again = page.get(f"/permits/new?draft={draft}")
+    assert 'value="half a sentence"' in again
+    assert 'hx-post="/permits/new/draft"' in again
+    given = {
+        "dataset": "clinic", "recipe": "demo-diabetes", "purpose": "DUO:0000042", "legal_basis": "a whole one",
+        "ethics": "e-1", "epsilon": "1", "runs": "1", "not_after": "2026-04-01", "draft": draft,
+    }  # fmt: skip
+    assert f'name="draft" value="{draft}"' in page.post("/permits/new", **given, step="check")
+    page.post("/permits/new", **given, step="send")
+    assert [permit.legal_basis for permit in small.facility.permits.all()] == ["a whole one"]
+    assert doors.get(f"/permits/new?draft={draft}").status_code == 404
+    other = page.post("/permits/new/draft", dataset="net").split('value="')[1].split('"')[0]
+    assert other not in page.post("/permits/new/draft/removal", draft=other)
+    Pages(doors, small, "zhou")
+    assert doors.post("/permits/new/draft", data={"dataset": "net"}, headers=SAME).status_code == 403
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_new_page_is_drawn_in_both_languages(doors: Doors, small: Small, language: str) -> None:
     drawing.environment(language)
