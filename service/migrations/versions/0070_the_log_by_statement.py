@@ -7,7 +7,7 @@ Entries are never deleted, so the foreign keys of ``pending`` and ``positions`` 
 from alembic import op
 
 revision = "0070"
-down_revision = "0300"
+down_revision = "0080"
 branch_labels = None
 depends_on = None
 
