@@ -135,4 +135,5 @@ def main(rate: float = 100.0, seconds: float = 20.0, count: int = 1000) -> None:
 
 
 if __name__ == "__main__":
-    main(*(float(one) for one in sys.argv[1:3]))
+    asked = [float(one) for one in sys.argv[1:3]] or [100.0, 20.0]
+    main(rate=asked[0], seconds=asked[1])

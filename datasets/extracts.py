@@ -48,7 +48,8 @@ def prepare(features: Features, patients: Sequence[str]) -> pl.DataFrame:
             a labelled record is left out.
 
     Returns:
-        ``patient`` (UInt32, 0, 1, ... densely), ``f0`` to ``fn`` (Float32), ``label`` (Int64), by patient.
+        ``patient`` (UInt32, 0, 1, ... densely), ``f0`` to ``fn`` (Float32), the label's columns and, where the
+        recipe has hospitals, ``site``; by patient.
 
     Raises:
         BadInput: nobody is left.
@@ -64,7 +65,8 @@ def prepare(features: Features, patients: Sequence[str]) -> pl.DataFrame:
         .select(
             pl.col("_number").alias("patient"),
             *(pl.col(name).alias(f"f{place}") for place, name in enumerate(features.names)),
-            "label",
+            *features.labels,
+            *(["site"] if features.sited else []),
         )
     )
 

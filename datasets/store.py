@@ -195,7 +195,7 @@ class Store:
         Raises:
             NotFound, Shredded, Tampered: as ``scan`` says.
         """
-        parts = self._scans(manifest, table, opened=False)
+        parts = self._scans(manifest, table)
         with parquet.unopened():
             return pl.concat(pl.collect_all(parts), rechunk=False)
 
@@ -243,14 +243,14 @@ class Store:
             self._keys.delete(orphans, entry)
         return len(orphans) + self._objects.sweep(live, before)
 
-    def _scans(self, manifest: Manifest, table: str, *, opened: bool = True) -> list[pl.LazyFrame]:
+    def _scans(self, manifest: Manifest, table: str) -> list[pl.LazyFrame]:
         if table not in manifest.columns:
             raise NotFound("the version has no such table")
         wanted = [part for part in manifest.parts if part.table == table]
         if not wanted:
             return [pl.LazyFrame(schema={name: parquet.TYPES[kind] for name, kind in manifest.columns[table]})]
         with ThreadPoolExecutor(AHEAD) as pool:  # comparing bytes with their names keeps a core busy for each
-            return list(pool.map(lambda part: parquet.scan(*self._open(manifest.dataset, part), opened=opened), wanted))
+            return list(pool.map(lambda part: parquet.scan(*self._open(manifest.dataset, part)), wanted))
 
     def _verified(self, dataset: str, part: Part, opened: tuple[Path | bytes, bytes, str]) -> pl.DataFrame:
         rows = parquet.decrypt(*opened)

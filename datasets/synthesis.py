@@ -20,6 +20,7 @@ import polars as pl
 
 from datasets.discrete import Below, noisy
 from datasets.ledger import Event
+from datasets.recipes import Label
 from policies.errors import BadInput
 
 BINS = 8
@@ -47,10 +48,12 @@ class Column:
     Attributes:
         name: The feature's, or ``label``.
         values: What its bins stand for: bin centres of a number, or the whole numbers themselves.
+        whole: Whether it is written as a whole number.
     """
 
     name: str
     values: tuple[float, ...]
+    whole: bool = False
 
     def bins(self, column: pl.Series) -> np.ndarray:
         """Return the bin of each value: the nearest."""
@@ -98,16 +101,20 @@ class Model:
             drawn[child] = bins
         values = (np.asarray(column.values)[drawn[place]] for place, column in enumerate(self.columns))
         frame = pl.DataFrame({column.name: bins for column, bins in zip(self.columns, values, strict=True)})
-        return frame.with_columns(pl.exclude("label").cast(pl.Float32), pl.col("label").cast(pl.Int64))
+        return frame.with_columns(
+            pl.col(column.name).cast(pl.Int64 if column.whole else pl.Float32) for column in self.columns
+        )
 
 
-def columns_of(frame: pl.DataFrame, names: Sequence[str], classes: int, binary: frozenset[str]) -> tuple[Column, ...]:
+def columns_of(
+    frame: pl.DataFrame, names: Sequence[str], labels: Sequence[Column], binary: frozenset[str]
+) -> tuple[Column, ...]:
     """Return the public ranges of a recipe's features and its label.
 
     Args:
         frame: Gives the names that are there, nothing else.
         names: Feature columns, in order.
-        classes: Number of the label's values.
+        labels: The label's columns.
         binary: Features that are 0 or 1.
 
     Raises:
@@ -115,9 +122,27 @@ def columns_of(frame: pl.DataFrame, names: Sequence[str], classes: int, binary: 
     """
     if len(names) > MOST_COLUMNS:
         raise BadInput(f"a preview has at most {MOST_COLUMNS} features")
-    centres = tuple(-1 + (2 * place + 1) / BINS for place in range(BINS))
-    features = (Column(name, (0.0, 1.0) if name in binary else centres) for name in names if name in frame.columns)
-    return (*features, Column("label", tuple(float(value) for value in range(classes))))
+    features = (
+        Column(name, (0.0, 1.0) if name in binary else centres(-1.0, 1.0)) for name in names if name in frame.columns
+    )
+    return (*features, *labels)
+
+
+def centres(low: float, high: float) -> tuple[float, ...]:
+    """Return the centres of the equal parts into which the range of a number is cut.
+
+    >>> centres(0.0, 8.0)[:3]
+    (0.5, 1.5, 2.5)
+    """
+    return tuple(low + (high - low) * (2 * place + 1) / (2 * BINS) for place in range(BINS))
+
+
+def label_columns(label: Label) -> tuple[Column, ...]:
+    """Return the public ranges of a recipe's label."""
+    if label.kind == "number":
+        return (Column("label", centres(*label.bounds)),)
+    sizes = {name: 2 if label.kind == "set" or name == "event" else len(label.names) for name in label.columns}
+    return tuple(Column(name, tuple(map(float, range(size))), whole=True) for name, size in sizes.items())
 
 
 def fit(frame: pl.DataFrame, columns: tuple[Column, ...], noise: Noise, below: Below) -> Model:

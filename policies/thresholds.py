@@ -40,6 +40,8 @@ class ReleaseRules:
     minimum_patients: int
     epsilon_slack: float
     maximum_parameters: int
+    releases_per_partner: int
+    releases_days: int
 
 
 @cache

@@ -18,7 +18,7 @@ from policies.states import VersionState
 from policies.thresholds import budget as budget_rules
 from service.acts import seen
 from service.database import reading
-from service.facility import RECIPES, Facility
+from service.facility import Facility
 from service.models import ChargeRow, DatasetRow, PatientRow, PermitRow, RunRow, VersionRow
 from service.sight import resource_in, resources_in, sees_exact
 
@@ -77,7 +77,7 @@ def diff(facility: Facility, person: Person, dataset: str, old: int, new: int) -
 
 def recipes(facility: Facility, _person: Person) -> list[dict[str, Any]]:
     """Return the recipes that ship with the program. They are public."""
-    return [_recipe(facility.recipe(path.stem)) for path in sorted(RECIPES.glob("*.yaml"))]
+    return [_recipe(found) for found in facility.recipes()]
 
 
 def recipe(facility: Facility, _person: Person, name: str) -> dict[str, Any]:
@@ -110,6 +110,7 @@ def _recipe(found: Recipe) -> dict[str, Any]:
         "record": found.record,
         "records_per_patient": found.records_per_patient,
         "features": list(found.names),
+        "label": found.label.kind,
         "classes": list(found.classes),
         "digest": found.digest,
     }

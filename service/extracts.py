@@ -122,7 +122,7 @@ def content(facility: Facility, permit: Permit, version: int, name: str, documen
     frame = made.frame.filter(~pl.col("patient").is_in(list(against)))
     cover = {one: place for place, one in enumerate(sorted(frame["patient"].unique(), key=_hidden(facility, name)))}
     shown = frame.with_columns(pl.col("patient").replace_strict(cover, return_dtype=pl.UInt32))
-    wanted = shown.select("patient", *document["columns"], "label").sort("patient", maintain_order=True)
+    wanted = shown.select("patient", *document["columns"], *made.labels).sort("patient", maintain_order=True)
     return sealing.to_bytes(sealing.mark(wanted, document["columns"], mark_key(facility, permit.holder_org)))
 
 
@@ -137,7 +137,9 @@ def trace(facility: Facility, person: Person, leaked: pl.DataFrame) -> list[str]
         rows = session.scalars(sa.select(ExtractRow)).all()
         orgs = {row.document["org"] for row in rows if "org" in row.document}
     keys = {org: mark_key(facility, org) for org in orgs}
-    return sealing.recipients(leaked, [name for name in leaked.columns if name not in ("patient", "label")], keys)
+    return sealing.recipients(
+        leaked, [name for name in leaked.columns if name not in ("patient", "label", "event")], keys
+    )
 
 
 def check_may_leave(permit: Permit) -> None:

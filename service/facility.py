@@ -103,15 +103,21 @@ class Facility:
         return access.allows(person, action, replace(resource, id=""))
 
     def recipe(self, name: str) -> Recipe:
-        """Return a feature recipe that ships with the program.
+        """Return a feature recipe that ships with the program, or one of the facility's own in ``recipes`` of its home.
 
         Raises:
             NotFound: there is none of that name.
         """
-        path = RECIPES / f"{name}.yaml"
-        if path.parent != RECIPES or not path.is_file():
-            raise NotFound("there is no such feature recipe")
-        return load(path)
+        for folder in (RECIPES, self.settings.home / "recipes"):
+            path = folder / f"{name}.yaml"
+            if path.parent == folder and path.is_file():
+                return load(path)
+        raise NotFound("there is no such feature recipe")
+
+    def recipes(self) -> list[Recipe]:
+        """Return all feature recipes, by name."""
+        folders = (RECIPES, self.settings.home / "recipes")
+        return [self.recipe(name) for name in sorted({path.stem for one in folders for path in one.glob("*.yaml")})]
 
     def manifest_of(self, dataset: str, version: int) -> Manifest:
         """Return the manifest of a committed version, compared with what the database remembers of it.

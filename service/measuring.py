@@ -18,7 +18,7 @@ from datasets.ledger import Event, epsilon_at
 from datasets.manifest import Manifest
 from policies.access import Action
 from policies.canonical import digest
-from policies.errors import BudgetExhausted, NotFound, Refused
+from policies.errors import BadInput, BudgetExhausted, NotFound, Refused
 from policies.people import Person
 from policies.review import permit_rules
 from policies.states import VersionState
@@ -83,6 +83,8 @@ def release_preview(facility: Facility, person: Person, dataset: str, recipe: st
         Refused, BudgetExhausted, NotFound, BadMapping: naming the rule.
     """
     noise, wanted = synthesis.Noise(), facility.recipe(recipe)
+    if any(wanted.tokens):
+        raise BadInput("there is no preview of a recipe with sequences or texts")
 
     def compute(manifest: Manifest) -> Mapping[str, Any]:
         made = build(wanted, lambda table: facility.store.scan(manifest, table), split_key(facility, dataset))
@@ -90,7 +92,7 @@ def release_preview(facility: Facility, person: Person, dataset: str, recipe: st
         binary = frozenset(
             name for one in wanted.features for name in one.columns if name != one.name or one.kind == "exists"
         )
-        columns = synthesis.columns_of(rows, made.names, len(made.classes), binary)
+        columns = synthesis.columns_of(rows, made.names, synthesis.label_columns(wanted.label), binary)
         model = synthesis.fit(rows, columns, noise, secrets.randbelow)
         drawn = model.draw(min(model.rows, ROWS), secrets.randbits(63))
         return {"csv": drawn.write_csv(float_precision=4), "rows": drawn.height, "classes": list(made.classes)}

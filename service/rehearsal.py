@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from datasets import extracts, ledger
+from datasets.recipes import Recipe
 from policies.access import Action
 from policies.entry import stamp
 from policies.errors import TrainingFailed
@@ -26,7 +27,6 @@ from service import execution, permits, runs
 from service.acts import act
 from service.database import record
 from service.facility import Facility
-from service.training import recipe_task
 from training_sandbox import accountant
 from training_sandbox.egress import OUTPUTS, failure_code, vet
 from training_sandbox.graph.reader import read_graph
@@ -34,6 +34,7 @@ from training_sandbox.jail.collect import collect
 from training_sandbox.jail.limits import Folders, Limits
 from training_sandbox.jail.run import run as run_jailed
 from training_sandbox.job import Job
+from training_sandbox.settings import Task
 
 PATIENTS, STEPS = 256, 5
 LIMITS = Limits(wall_seconds=300.0)
@@ -81,12 +82,10 @@ def rehearse(
         terms = runs.terms_of(facility, permit, spec)
         graph, init = runs.model_of(facility, permit, terms.method, graph, init)
         task, loss = runs.check_model(terms.recipe, terms.choice, terms.method, graph, init)
-        task, loss, _ = recipe_task(terms.recipe, terms.choice)
     keys = execution.RunKeys.split(execution.fresh_keys())
     name = f"t-{secrets.token_hex(6)}"
-    width, classes = len(terms.recipe.names), len(terms.recipe.classes)
     most, records = min(PATIENTS, terms.plan.public_patients), terms.plan.records_per_patient
-    rows = [_synthetic(count, width, classes, records, seed) for seed, count in ((1, most), (2, 64))]
+    rows = [_synthetic(count, terms.recipe, task, records, seed) for seed, count in ((1, most), (2, 64))]
     files = {
         "graph.json": graph,
         "init.safetensors": init,
@@ -102,7 +101,7 @@ def rehearse(
         loss=loss,
         optimiser=terms.choice.optimiser,
         evaluation=terms.choice.evaluation,
-        features=tuple(f"f{number}" for number in range(width)),
+        features=tuple(f"f{number}" for number in range(len(terms.recipe.names))),
         files=tuple(sorted((file, hashlib.sha256(raw).hexdigest()) for file, raw in files.items())),
         commitments=(
             ("data_key", hashlib.sha256(keys.data_key).hexdigest()),
@@ -110,7 +109,7 @@ def rehearse(
         ),
         data_class="demonstration",
         algorithm=terms.method.name,
-        settings=tuple(sorted(terms.method.settings.items())),
+        settings=tuple(sorted(terms.method.settings_for(terms.recipe).items())),
     )
     seconds = _ran(facility, job, files, keys.line(), terms.dataset.data_class)
     return {"outcome": "ok", "steps": plan.steps, "seconds": seconds, "charged": False, "patients": "synthetic"}
@@ -135,14 +134,24 @@ def _ran(facility: Facility, job: Job, files: Mapping[str, bytes], keys: bytes, 
     return took
 
 
-def _synthetic(patients: int, width: int, classes: int, records: int, seed: int) -> pl.DataFrame:
-    """Return rows within the bounds of every recipe, labels by turns: nothing in them comes from anybody."""
+def _synthetic(patients: int, recipe: Recipe, task: Task, records: int, seed: int) -> pl.DataFrame:
+    """Return rows within the bounds of a recipe, labels by turns: nothing in them comes from anybody."""
     random = np.random.default_rng(seed)
     count = patients * records
-    x = random.uniform(-1, 1, (count, width)).astype(np.float32)
     columns: dict[str, Any] = {"patient": np.repeat(np.arange(patients, dtype=np.uint32), records)}
-    columns |= {f"f{number}": x[:, number] for number in range(width)}
-    return pl.DataFrame(columns).with_columns(label=pl.Series(np.arange(count) % classes, dtype=pl.Int64))
+    for number, size in enumerate(recipe.tokens):
+        drawn = random.integers(0, size, count) if size else random.uniform(-1, 1, count)
+        columns[f"f{number}"] = drawn.astype(np.float32)
+    turns = np.arange(count)
+    if task.kind == "regression":
+        columns["label"] = task.lower + (turns % 8) / 8 * (task.upper - task.lower)
+    else:
+        sizes = {"event": 2} | (dict.fromkeys(task.columns, 2) if task.kind == "multi-label" else {})
+        for place, name in enumerate(task.columns):
+            columns[name] = turns // (place + 1) % sizes.get(name, task.classes)
+    if recipe.sites is not None:
+        columns["site"] = columns["patient"] % len(recipe.sites.names)
+    return pl.DataFrame(columns)
 
 
 def _asked(facility: Facility, person: Person, permit: Any) -> Any:

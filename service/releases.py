@@ -1,6 +1,7 @@
 """Releases: two people who are not the author let a trained model leave, with its certificate."""
 
 import secrets
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from policies.access import Action, Kind, Resource
 from policies.entry import stamp
-from policies.errors import Conflict, NotFound, SeparationOfDuty
+from policies.errors import Conflict, NotFound, Refused, SeparationOfDuty
 from policies.people import Person
 from policies.states import RunState, check_transition
 from policies.thresholds import release_rules
@@ -61,6 +62,7 @@ def approve(facility: Facility, person: Person, run: str) -> dict[str, Any]:
         if complete:
             permit = permits.in_force(facility, row.permit)
             this.policies += execution.check_may_go_on(facility, row, permit, Action.RUN_RELEASE)
+            check_not_too_many(facility, row.org)
         outcome = execution.examined(facility, row, held.document) if complete else None
         with unit_of_work(facility.database, facility.clock) as work:
             work.session.get_one(RunRow, run, with_for_update=True)
@@ -179,6 +181,26 @@ def shape(row: RunRow, held: ReleaseRow, approvals: tuple[Approval, ...]) -> dic
     }
 
 
+def check_not_too_many(facility: Facility, org: str) -> None:
+    """Refuse one more release to an organisation that was given as many as the rules allow of late.
+
+    Raises:
+        Refused: naming the limit.
+    """
+    rules = release_rules()
+    since = stamp(facility.clock() - timedelta(days=rules.releases_days))
+    issued = sa.select(sa.func.count()).select_from(ReleaseRow).join(RunRow, ReleaseRow.run == RunRow.id)
+    query = issued.where(
+        RunRow.org == org, ReleaseRow.certificate.is_not(None), ReleaseRow.document["issued"].as_string() >= since
+    )
+    with reading(facility.database) as session:
+        given = session.scalar(query) or 0
+    if given >= rules.releases_per_partner:
+        raise Refused(
+            f"an organisation is given at most {rules.releases_per_partner} models within {rules.releases_days} days"
+        )
+
+
 def resource_of(row: RunRow) -> Resource:
     """Return the release as the access rules see it."""
     return Resource(Kind.RELEASE, row.id, org=row.org, author=row.author, state=row.state.value)
@@ -197,7 +219,7 @@ def _issue(
     entry = system_entry(facility, "release.issue", "release", run, permit=live.permit, **certificate.logged(envelope))
     made = work.add(entry)
     held.certificate = envelope
-    held.document = {**held.document, "predicate": said, "entry": made.id}
+    held.document = {**held.document, "predicate": said, "entry": made.id, "issued": stamp(facility.clock())}
 
 
 def _rows(facility: Facility, run: str) -> tuple[RunRow, ReleaseRow]:

@@ -19,7 +19,7 @@ from service.models import PatientRow, RunRow
 from service.rights import objecting
 from training_sandbox.job import EVALUATION_ONLY, Job
 from training_sandbox.plan import DPPlan
-from training_sandbox.settings import Evaluation, Loss, Optimiser, Task, outputs
+from training_sandbox.settings import Evaluation, Loss, Optimiser, Task, losses_of, outputs
 
 HOLDOUT = 0.2
 """Share of the patients held out for the one charged evaluation. Public."""
@@ -33,14 +33,14 @@ class Choice:
 
     Attributes:
         steps, sampling_rate, clip: Of the private optimisation.
-        loss: ``cross-entropy`` or ``bce``.
+        loss: One that fits the recipe's label (``settings.losses_of``); None is the usual one.
         optimiser, evaluation: See ``training_sandbox``.
     """
 
     steps: int = 200
     sampling_rate: float = 0.25
     clip: float = 1.0
-    loss: Loss = "cross-entropy"
+    loss: Loss | None = None
     optimiser: Optimiser = field(default_factory=Optimiser)
     evaluation: Evaluation = field(default_factory=Evaluation)
 
@@ -152,11 +152,25 @@ class Method:
             return once.plan(epsilon, delta, public_patients, recipe)
         from training_sandbox.algorithms import registry
 
-        algorithm = registry.read(self.name, self.settings)
-        width, classes = len(recipe.names), len(recipe.classes)
+        algorithm = registry.read(self.name, self.settings_for(recipe))
+        width, classes = len(recipe.names), task_of(recipe).classes
         return registry.calibrate(
             algorithm, epsilon, delta, width=width, classes=classes, public_patients=public_patients
         )
+
+    def settings_for(self, recipe: Recipe) -> Mapping[str, float]:
+        """Return the algorithm's settings; how many hospitals are averaged over is the recipe's to say.
+
+        Raises:
+            Misuse: the recipe names no hospitals.
+        """
+        from training_sandbox.algorithms import registry
+
+        if self.name != registry.FEDERATED:
+            return self.settings
+        if recipe.sites is None:
+            raise Misuse("averaging over hospitals needs a recipe that says which patients are at which")
+        return {**self.settings, "sites": len(recipe.sites.names)}
 
     def files(self, recipe: Recipe) -> tuple[bytes, bytes]:
         """Return (graph, weights) of an algorithm: its structure is the facility's, its weights start at zero."""
@@ -164,7 +178,10 @@ class Method:
 
         from training_sandbox.algorithms import registry
 
-        graph = registry.read(self.name, self.settings).graph(len(recipe.names), len(recipe.classes))
+        registry.check_fits(self.name, task_of(recipe))
+        if any(recipe.tokens):
+            raise Misuse(f"{self.name} learns from numbers; sequences and texts need a model with an embedding")
+        graph = registry.read(self.name, self.settings_for(recipe)).graph(len(recipe.names), task_of(recipe).classes)
         return graph.to_json(), save({t.name: np.zeros(t.shape, np.float32) for t in graph.parameters})
 
 
@@ -181,9 +198,43 @@ def _search(spec: Mapping[str, Any], name: str) -> tuple[Optimiser, ...]:
 
 
 def recipe_task(recipe: Recipe, choice: Choice) -> tuple[Task, Loss, int]:
-    """Return (task, loss, numbers the model must give) of a recipe's label."""
-    task = Task(kind="binary" if len(recipe.classes) == 2 else "multi-class", classes=len(recipe.classes))
-    return task, choice.loss, outputs(task, choice.loss)
+    """Return (task, loss, numbers the model must give) of a recipe's label.
+
+    Raises:
+        Misuse: the loss does not fit the label.
+    """
+    task = task_of(recipe)
+    loss = choice.loss or losses_of(task.kind)[0]
+    return task, loss, outputs(task, loss)
+
+
+def task_of(recipe: Recipe) -> Task:
+    """Return what a model of a recipe predicts."""
+    label, count = recipe.label, len(recipe.classes)
+    if label.kind == "number":
+        return Task(kind="regression", classes=1, lower=label.bounds[0], upper=label.bounds[1])
+    if label.kind == "set":
+        return Task(kind="multi-label", classes=count)
+    if label.kind == "survival":
+        return Task(kind="survival", classes=count)
+    return Task(kind="binary" if count == 2 else "multi-class", classes=count)
+
+
+def holders(rows: pl.DataFrame, task: Task) -> dict[int, int]:
+    """Return label -> patients in ``rows`` who have it: what must not be almost nobody. A real value is no label.
+
+    Of several labels those with and without each are counted; of a survival, those who had the event.
+    """
+    if task.kind == "regression":
+        return {}
+    if task.kind == "survival":
+        kept = {1: pl.col("event") == 1}
+    elif task.kind == "multi-label":
+        marks = enumerate(task.columns)
+        kept = {2 * place + value: pl.col(name) == value for place, name in marks for value in (0, 1)}
+    else:
+        kept = {label: pl.col("label") == label for label in range(task.classes)}
+    return {label: rows.filter(test)["patient"].n_unique() for label, test in kept.items()}
 
 
 def objectors(facility: Facility, dataset: str, purpose: str) -> frozenset[str]:
@@ -224,7 +275,7 @@ class JobFolder:
 
     Attributes:
         patients: Training patients with a labelled record. Exact: for the disclosure check alone.
-        labels: Label -> training patients who have it. Exact as well.
+        labels: Label -> training patients who have it, see :func:`holders`. Exact as well.
     """
 
     files: dict[str, bytes] = field(repr=False)
@@ -273,9 +324,8 @@ def job_folder(
         data_class=document["data_class"],
         reveal_exact=document["data_class"] == "demonstration",
         algorithm=method.name,
-        settings=tuple(sorted(method.settings.items())),
+        settings=tuple(sorted(method.settings_for(recipe).items())),
         examination=tuple(sorted(method.examination.items())),
         search=method.search,
     )
-    held = {label: rows.filter(label=label)["patient"].n_unique() for label in range(task.classes)}
-    return JobFolder({**files, "job.json": job.to_json()}, job, rows["patient"].n_unique(), held)
+    return JobFolder({**files, "job.json": job.to_json()}, job, rows["patient"].n_unique(), holders(rows, task))

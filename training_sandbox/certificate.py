@@ -23,7 +23,7 @@ from policies.canonical import canonical, strict_json
 from policies.envelope import STATEMENT_TYPE, seal, statement, unseal
 from policies.errors import BadInput, MedtrainError, Misuse, Tampered
 from policies.proof import verify_receipt
-from training_sandbox import accountant, release
+from training_sandbox import accountant, provenance, release
 from training_sandbox.audit import Audit
 from training_sandbox.egress import EgressRefused, Vetted, canonical_model
 from training_sandbox.graph import format as form
@@ -154,6 +154,7 @@ class Verification:
             "utility": said["utility"],
             "tier": said["sandbox"]["tier"],
             "model": said["digests"]["model"],
+            "provenance": said.get("provenance"),
             "log": self.log,
             "log_size": self.log_size,
             "caveats": list(said["caveats"]),
@@ -210,6 +211,7 @@ def predicate(
             "init": files["init.safetensors"],
             "model": vetted.digest,
         },
+        "provenance": provenance.statement(job, permit, source.manifest),
         "charges": list(charges),
         "approvals": [asdict(approval) for approval in approvals],
         "caveats": list(CAVEATS),
@@ -234,8 +236,8 @@ def verify(folder: Path, trust: Path) -> Verification:
     """Return what a release folder proves to whoever trusts the keys in the file ``trust``. Needs no network.
 
     Checked: no file too many or too few; the certificate's signature; the hashes of all files; the model's canonical
-    form; epsilon, computed again from the plan by two accountants; the log's signed receipt for the entry that names
-    this certificate.
+    form; that the provenance is of this run, job and data; epsilon, computed again from the plan by two accountants;
+    the log's signed receipt for the entry that names this certificate.
 
     Raises:
         Tampered: something does not fit.
@@ -248,6 +250,8 @@ def verify(folder: Path, trust: Path) -> Verification:
     files = _files(folder)
     said = _opened(files, keys.certificate)
     _check_model(files, said)
+    if "provenance" in said:  # certificates of before had none
+        provenance.check(said)
     recorded = entries.decode(files[release.ENTRY])
     if recorded.facts.get("certificate") != logged(files[release.CERTIFICATE])["certificate"]:
         raise Tampered("the log entry is about another certificate")

@@ -21,12 +21,14 @@ class Patients:
             ``settings.Task``.
         weights: (patients, records) float32: 1 / (records of this patient), 0 where padding.
         seeds: (patients, records) int64: what each record's dropout is drawn from; None drops nothing.
+        sites: (patients,) int64: the hospital of each patient; None where the table does not say.
     """
 
     features: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
     seeds: torch.Tensor | None = None
+    sites: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.features.shape[0])
@@ -55,10 +57,11 @@ def gather(
 ) -> Patients:
     """Return the patients of ``frame``, ordered by the column ``patient``.
 
-    Columns: ``patient``, the named features (any number type) and the label columns of the task (``label``; see
-    ``Task.columns``). Of each patient the first ``records_per_patient`` records are kept. A record whose label is not
-    one of the task's is left out like padding: what is wrong with one patient's records changes what that patient
-    contributes, nothing else. A regression's target is moved to [-1, 1] by the task's public bounds.
+    Columns: ``patient``, the named features (any number type), the label columns of the task (``label``; see
+    ``Task.columns``) and perhaps ``site``, the same in all records of a patient. Of each patient the first
+    ``records_per_patient`` records are kept. A record whose label is not one of the task's is left out like padding:
+    what is wrong with one patient's records changes what that patient contributes, nothing else. A regression's target
+    is moved to [-1, 1] by the task's public bounds.
 
     Args:
         task: Classification into ``classes`` classes where None.
@@ -85,7 +88,8 @@ def gather(
     out_y[groups[kept], rank[kept]] = y[kept]
     present[groups[kept], rank[kept]] = 1
     weights = present / np.maximum(present.sum(1, keepdims=True), 1)
-    return Patients(torch.from_numpy(out_x), torch.from_numpy(out_y), torch.from_numpy(weights))
+    sites = torch.from_numpy(ordered["site"].to_numpy()[starts].astype(np.int64)) if "site" in ordered.columns else None
+    return Patients(torch.from_numpy(out_x), torch.from_numpy(out_y), torch.from_numpy(weights), sites=sites)
 
 
 def _labels(frame: pl.DataFrame, task: Task) -> tuple[np.ndarray, np.ndarray]:

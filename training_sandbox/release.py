@@ -13,6 +13,7 @@ from policies.errors import Conflict, Misuse
 from training_sandbox.egress import Vetted
 from training_sandbox.graph.format import Graph
 from training_sandbox.job import Job
+from training_sandbox.settings import Task
 
 MODEL, GRAPH, CARD, README = "model.safetensors", "graph.json", "card.json", "README.md"
 CERTIFICATE, ENTRY, RECEIPT = "certificate.dsse.json", "entry.json", "receipt.tlog-proof"
@@ -99,7 +100,7 @@ def card(job: Job, vetted: Vetted, epsilon: float) -> dict[str, Any]:
     return {
         "schema": "medtrain.card/1",
         "run": job.run,
-        "task": {"kind": job.task.kind, "classes": job.task.classes},
+        "task": {"kind": job.task.kind, "classes": job.task.classes, **_range(job.task)},
         "features": list(job.features),
         "loss": job.loss,
         "optimiser": job.optimiser.name,
@@ -113,6 +114,11 @@ def card(job: Job, vetted: Vetted, epsilon: float) -> dict[str, Any]:
             "trained on the population of the contributing hospitals; other populations may differ",
         ],
     }
+
+
+def _range(task: Task) -> dict[str, float]:
+    """Return the bounds of a real value, which a model's output of [-1, 1] stands for."""
+    return {"lower": task.lower, "upper": task.upper} if task.kind == "regression" else {}
 
 
 def write(folder: Path, files: Package, envelope: bytes, entry: bytes, receipt: bytes) -> None:

@@ -76,6 +76,11 @@ class Task:
         return tuple(f"label{i}" for i in range(self.label[0])) if self.label else ("label",)
 
 
+def losses_of(kind: Kind) -> tuple[Loss, ...]:
+    """Return the losses that fit a task, the usual one first."""
+    return _LOSSES[kind]
+
+
 def outputs(task: Task, loss: Loss) -> int:
     """Return how many numbers a model must give for one record.
 

@@ -57,6 +57,7 @@ def _work(keys: bytes, data: Path, out: Path, say: Say) -> None:
     from training_sandbox.attacks import report
     from training_sandbox.graph.reader import read_graph, read_weights
     from training_sandbox.patients import Patients, gather
+    from training_sandbox.settings import METRICS
 
     torch.set_flush_denormal(True)  # numbers too small to matter must not make a step slower
     graph = read_graph(files["graph.json"])
@@ -82,7 +83,7 @@ def _work(keys: bytes, data: Path, out: Path, say: Say) -> None:
 
     def look(values: dict[str, torch.Tensor], key: bytes) -> dict[str, float | None]:
         if not learning.scored(job):
-            return {"auc": None, "accuracy": None}
+            return dict.fromkeys(METRICS[job.task.kind])
         scores = predicted(values)
         return evaluation.charged(scores, holdout.labels, holdout.weights, job.evaluation, key, job.task).as_dict()
 

@@ -12,6 +12,7 @@ Source: DICOM PS3.15 2026c Annex E, Table E.1-1 and its options; CID 7050; PS3.5
 import hmac
 import io
 import re
+import struct
 import subprocess
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -19,10 +20,13 @@ from functools import cache
 from typing import Protocol
 
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.charset import convert_encodings
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from deid.policy import Dates, Profile
 from deid.readers.dicom import quietly, skim
@@ -77,6 +81,7 @@ _WIDTHS = {
     "FL": 4, "FD": 8, "SL": 4, "SS": 2, "UL": 4, "US": 2, "SV": 8, "UV": 8, "AT": 4, "OW": 2, "OF": 4, "OD": 8, "OL": 4,
 }  # fmt: skip
 _BINARY = frozenset(_WIDTHS)  # by value representation the bytes of one value
+_WORDS = frozenset({"AE", "AS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
 # The same shapes over the bytes of a whole value, several joined by backslashes, padded at its end.
 _ENCODED = {
     "CS": re.compile(rb"[A-Z0-9_ ]{0,16}(?:\\[A-Z0-9_ ]{0,16})*[ \0]?\Z"),
@@ -281,9 +286,12 @@ class _Cleaner:
             if self._gone(int(tag)):
                 continue
             raw = source.get_item(tag)
-            if isinstance(raw, RawDataElement) and self._as_it_stands(raw):
-                clean[tag] = raw
-                continue
+            if isinstance(raw, RawDataElement):
+                if self._as_it_stands(raw):
+                    clean[tag] = raw
+                    continue
+                if raw.VR in _WORDS and int(tag) in self._free and keyword_for_tag(tag) not in KEPT_TEXT:
+                    continue  # words that nothing asks for go unread
             made = self._one(source[tag], clean)
             if made is not None:
                 clean.add(made)
@@ -410,17 +418,34 @@ def _written(source: Dataset, clean: Dataset, pseudonym: str, key: bytes, done: 
     if FACES in done:
         clean.RecognizableVisualFeatures = "NO"
     clean.SpecificCharacterSet = "ISO_IR 192"
-    implicit, little = source.original_encoding
-    if implicit is False:  # what is as it was read is written as it was read: all that is text here is new
-        clean.set_original_encoding(implicit, little, convert_encodings("ISO_IR 192"))
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(str(source.get("SOPClassUID", "")))
     meta.MediaStorageSOPInstanceUID = UID(new_uid(str(source.get("SOPInstanceUID", "")), key))
     meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
     meta.ImplementationClassUID, meta.ImplementationVersionName = IMPLEMENTATION, "MEDTRAIN"
+    if source.original_encoding == (False, True) and meta.TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
+        return _encoded(clean, meta)
     clean.file_meta, clean.preamble = meta, bytes(128)
     out = io.BytesIO()
     clean.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _encoded(clean: Dataset, meta: FileMetaDataset) -> bytes:
+    """Return what ``save_as`` writes in explicit little endian (PS3.5 7.1.2), raw elements as they stand."""
+    out = DicomBytesIO()
+    out.is_implicit_VR, out.is_little_endian = False, True
+    out.write(bytes(128) + b"DICM")
+    write_file_meta_info(out, meta)
+    for tag in sorted(clean.keys(), key=int):
+        element = clean.get_item(tag)
+        if isinstance(element, RawDataElement) and element.VR is not None and element.value is not None:
+            number, kind, length = int(tag), element.VR.encode(), len(element.value)
+            form, gap = ("<HH2sHL", (0,)) if element.VR in EXPLICIT_VR_LENGTH_32 else ("<HH2sH", ())
+            out.write(struct.pack(form, number >> 16, number & 0xFFFF, kind, *gap, length))
+            out.write(element.value)
+        else:
+            write_data_element(out, element, "ISO_IR 192")
     return out.getvalue()
 
 

@@ -141,7 +141,7 @@ def test_a_hospital_that_is_not_listed_is_refused() -> None:
 
 def test_a_patient_is_charged_for_one_hospital() -> None:
     algorithm = Federated(sites=3, rounds=2)
-    assert algorithm.releases(4, 2) == 2 * algorithm.local.steps
+    assert algorithm.releases(4, 2) == 2 * algorithm.local().steps
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,12 @@ def sample(rows: int = 3000) -> pl.DataFrame:
     )
 
 
+LABEL = (synthesis.Column("label", (0.0, 1.0), whole=True),)
+
+
 def fitted(noise: synthesis.Noise) -> synthesis.Model:
     rows = synthesis.one_row_each(sample(), 3)
-    columns = synthesis.columns_of(rows, ["glucose", "sex=male"], 2, frozenset({"sex=male"}))
+    columns = synthesis.columns_of(rows, ["glucose", "sex=male"], LABEL, frozenset({"sex=male"}))
     return synthesis.fit(rows, columns, noise, BELOW)
 
 
@@ -170,7 +173,7 @@ def test_each_patient_gives_a_preview_one_row() -> None:
 
 def test_a_recipe_with_too_many_columns_has_no_preview() -> None:
     with pytest.raises(BadInput):
-        synthesis.columns_of(sample(2), [str(n) for n in range(65)], 2, frozenset())
+        synthesis.columns_of(sample(2), [str(n) for n in range(65)], LABEL, frozenset())
 
 
 def test_an_extract_opens_for_its_recipient_alone() -> None:

@@ -269,3 +269,112 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_the_digest_of_a_recipe_changes_with_its_bounds() -> None:
     assert parse(document()).digest != parse(document(NUMBER | {"bounds": [0, 11]})).digest
+
+
+STAYS = {
+    "person": pl.DataFrame({"patient": ["a", "b", "c"]}),
+    "visit_occurrence": pl.DataFrame(
+        {
+            "patient": ["a", "a", "b", "c"],
+            "visit_occurrence_id": [1, 2, 3, 4],
+            "visit_start_date": [date(2026, 1, 1), date(2026, 3, 1), date(2026, 1, 1), date(2026, 1, 1)],
+            "visit_end_date": [date(2026, 1, 5), None, date(2026, 6, 1), date(2026, 1, 2)],
+            "hospital": ["north", "south", "south", "elsewhere"],
+        }
+    ),
+    "condition_occurrence": pl.DataFrame(
+        {
+            "patient": ["a", "a", "b", "b"],
+            "visit_occurrence_id": [1, 2, 3, 3],
+            "condition_start_date": [date(2026, 1, 3), date(2026, 2, 10), date(2026, 1, 1), date(2026, 1, 2)],
+            "code": ["I10", "I21", "I10", "E11"],
+        }
+    ),
+    "measurement": measurements(
+        row(300, "a", 1, 1, code="DAYS"), row(2, "a", 2, 2, code="X"), row(20, "b", 3, 1, code="DAYS")
+    ),
+    "note": pl.DataFrame(
+        {
+            "patient": ["a", "a", "b"],
+            "visit_occurrence_id": [1, 2, 3],
+            "note_date": [date(2026, 2, 1), date(2026, 1, 1), date(2026, 1, 1)],
+            "note_text": ["胸痛", "old", None],
+        }
+    ),
+}
+COUNT = {"name": "n", "kind": "count", "from": "condition_occurrence", "bounds": [0, 4]}
+ILL = {"kind": "set", "from": "condition_occurrence", "column": "code"}
+ILL["classes"] = {"heart": {"prefix": ["I"]}, "infarct": ["I21"], "sugar": ["E11"]}
+INFARCT = {"kind": "survival", "from": "condition_occurrence", "where": {"code": ["I21"]}, "intervals": [30, 90]}
+WRITTEN = {"from": "measurement", "where": {"code": ["DAYS"]}, "column": "value_as_number"}
+
+
+def stays(*given: dict, **changed: object) -> Features:
+    return build(parse(document(*(given or (COUNT,)), **changed)), lambda table: STAYS[table].lazy(), KEY)
+
+
+def test_a_label_may_be_every_class_that_a_row_fits() -> None:
+    found = stays(label=ILL)
+    assert (found.labels, found.classes) == (("label0", "label1", "label2"), ("heart", "infarct", "sugar"))
+    assert found.frame.select("patient", *found.labels).rows() == [("a", 1, 1, 0), ("b", 1, 0, 1), ("c", 0, 0, 0)]
+
+
+def test_a_label_may_be_a_number_with_public_bounds() -> None:
+    label = {"kind": "number", "from": "measurement", "column": "value_as_number", "bounds": [0, 100], "take": "max"}
+    found = stays(label=label)
+    assert found.classes == ()
+    assert found.frame.select("patient", "label").rows() == [("a", 300.0), ("b", 20.0)]
+
+
+def test_a_survival_is_counted_from_the_records_first_day_to_the_event_or_the_last_visit() -> None:
+    found = stays(label=INFARCT)
+    assert (found.labels, found.classes) == (("label", "event"), ("<30", "30-90", ">=90"))
+    assert found.frame.select("patient", "label", "event").rows() == [("a", 1, 1), ("b", 2, 0), ("c", 0, 0)]
+
+
+def test_a_record_that_begins_after_the_event_is_left_out() -> None:
+    found = stays(label=INFARCT, record="visit", records_per_patient=4)
+    assert found.frame.select("patient", "label", "event").rows() == [("a", 1, 1), ("b", 2, 0), ("c", 0, 0)]
+
+
+def test_the_days_of_a_survival_may_be_written_in_a_column() -> None:
+    found = stays(label=INFARCT | {"time": WRITTEN})
+    assert found.frame.select("patient", "label", "event").rows() == [("a", 2, 1), ("b", 0, 0)]
+
+
+def test_a_sequence_is_the_last_groups_in_time() -> None:
+    codes = {"name": "codes", "kind": "sequence", "from": "condition_occurrence", "column": "code", "length": 2}
+    codes["vocabulary"] = {"pressure": ["I10"], "infarct": ["I21"], "sugar": ["E11"]}
+    recipe = parse(document(codes))
+    assert recipe.tokens == (4, 4)
+    found = stays(codes)
+    assert found.frame.select("codes.0", "codes.1").rows() == [(1, 2), (1, 3), (0, 0)]
+
+
+def test_a_text_is_its_first_characters_in_public_buckets() -> None:
+    text = {"name": "t", "kind": "text", "from": "note", "column": "note_text", "length": 3, "buckets": 50}
+    found = stays(text)
+    expected = tuple(float(1 + ord(one) % 50) for one in "胸痛")
+    assert found.frame.select("t.0", "t.1", "t.2").rows() == [(*expected, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
+    assert parse(document(text)).tokens == (51,) * 3
+
+
+def test_a_patient_is_at_the_first_hospital_that_a_row_of_his_names() -> None:
+    sites = {"from": "visit_occurrence", "column": "hospital", "names": {"n": ["north"], "s": ["south"]}}
+    found = stays(sites=sites)
+    assert found.sited
+    assert found.frame.select("patient", "site").rows() == [("a", 0), ("b", 1)]
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        (INFARCT | {"intervals": [90, 30]}, "must rise"),
+        (INFARCT | {"from": "person", "where": {"patient": ["a"]}}, "no date"),
+        ({"kind": "number", "from": "measurement", "column": "code", "bounds": [1, 1]}, "lower bound"),
+        (ILL | {"classes": {"one": ["I"]}}, "schema"),
+    ],
+)
+def test_a_label_that_makes_no_sense_is_refused(label: dict, said: str) -> None:
+    with pytest.raises(BadMapping, match=said):
+        stays(label=label)

@@ -1,9 +1,11 @@
 """The certificate: what it says, and that nothing about a release can be changed without being seen."""
 
+import copy
 import json
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ from safetensors.numpy import load_file
 
 from policies.envelope import seal, unseal
 from policies.errors import BadInput, Conflict, Misuse, Tampered
-from training_sandbox import certificate, release
+from training_sandbox import certificate, provenance, release
 from training_sandbox.jail.tiers import Tier
 
 
@@ -281,3 +283,44 @@ def test_the_model_card_repeats_the_figures(released: Path, ran: tuple) -> None:
     assert card["features"] == list(ran[0].features)
     assert card["figures"]["charged"]["auc"] is not None
     assert "demonstration" in card["figures_note"]
+
+
+def test_the_provenance_names_what_the_model_was_made_of(released: Path, trust: Path, ran: tuple) -> None:
+    found = certificate.verify(released, trust).as_dict()["provenance"]
+    parts = {one["name"]: one["digest"]["sha256"] for one in found["buildDefinition"]["resolvedDependencies"]}
+    lock = Path(certificate.__file__).parents[1] / "requirements.lock"
+    assert parts["requirements.lock"] == sha256(lock.read_bytes()).hexdigest()
+    assert parts["installed-distributions"] == provenance.environment()["installed-distributions"]
+    assert {name: parts[name] for name, _ in ran[0].files} == dict(ran[0].files)
+    assert found["runDetails"]["metadata"]["invocationId"] == ran[0].run
+
+
+@pytest.mark.parametrize("what", ["run", "permit", "graph.json", "dataset-manifest"])
+def test_a_provenance_of_something_else_is_refused(said: dict, what: str) -> None:
+    wrong = copy.deepcopy(said)
+    definition = wrong["provenance"]["buildDefinition"]
+    if what == "run":
+        wrong["provenance"]["runDetails"]["metadata"]["invocationId"] = "r-2"
+    elif what == "permit":
+        definition["externalParameters"]["permit"] = "permit-2"
+    else:
+        part = next(one for one in definition["resolvedDependencies"] if one["name"] == what)
+        part["digest"]["sha256"] = "0" * 64
+    provenance.check(said)
+    with pytest.raises(Tampered, match="provenance names another"):
+        provenance.check(wrong)
+
+
+def test_without_a_lock_beside_the_program_the_installed_wheels_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(provenance, "LOCK", tmp_path / "absent")
+    assert set(provenance.environment.__wrapped__()) == {"installed-distributions"}
+
+
+def test_a_certificate_of_before_has_no_provenance(
+    released: Path, trust: Path, said: dict, made: SimpleNamespace
+) -> None:
+    older = {name: value for name, value in said.items() if name != "provenance"}
+    reissue(released, made, older)
+    assert certificate.verify(released, trust).as_dict()["provenance"] is None

@@ -15,6 +15,7 @@ from training_sandbox.algorithms.shapes import Components, KMeans
 from training_sandbox.algorithms.teller import Answers, Teller, plan_of
 from training_sandbox.graph.format import Graph
 from training_sandbox.plan import DPPlan
+from training_sandbox.settings import Task
 
 
 @runtime_checkable
@@ -31,18 +32,34 @@ class Asking(Algorithm, Protocol):
     def fit(self, rows: Rows, teller: Answers) -> dict[str, np.ndarray]: ...
 
 
-ALGORITHMS: dict[str, type[Logistic | Linear | Additive | KMeans | Components]] = {
+Named = Logistic | Linear | Additive | KMeans | Components | Federated
+FEDERATED = "federated-averaging"
+ALGORITHMS: dict[str, type[Named]] = {
     "logistic-regression": Logistic,
     "linear-regression": Linear,
     "additive-boosting": Additive,
     "k-means": KMeans,
     "principal-components": Components,
+    FEDERATED: Federated,
 }
 UNLABELLED = ("k-means", "principal-components")
 """These give no scores of labels, so there is nothing to evaluate."""
+REAL = ("linear-regression",)
+"""These predict a real value too."""
 
 
-def read(name: str, settings: Mapping[str, Any]) -> Logistic | Linear | Additive | KMeans | Components:
+def check_fits(name: str, task: Task) -> None:
+    """Refuse an algorithm for a label that it cannot predict.
+
+    Raises:
+        Misuse: naming the tasks it is for.
+    """
+    if name in UNLABELLED or task.kind in ("binary", "multi-class") or (name in REAL and task.kind == "regression"):
+        return
+    raise Misuse(f"{name} predicts classes{' and real values' if name in REAL else ''}, not a {task.kind} label")
+
+
+def read(name: str, settings: Mapping[str, Any]) -> Named:
     """Return the algorithm of that name with these settings.
 
     Raises:

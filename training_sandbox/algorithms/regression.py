@@ -101,7 +101,7 @@ def _residual(score: np.ndarray, labels: np.ndarray, columns: int) -> np.ndarray
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Linear:
-    """Ridge regression on the label (one column for each class) from noisy second moments.
+    """Ridge regression on the label (a real value, or one column for each class) from noisy second moments.
 
     Attributes:
         penalty: Times the noise's own scale, ``sigma * sqrt(features)``, on the diagonal.
@@ -128,7 +128,9 @@ class Linear:
         unit = np.concatenate((rows.x, np.ones((len(rows), 1))), 1) / sqrt(width + 1)
         kept = bounded(unit)
         moments = teller.sum(kept, unit)
-        targets = np.where(rows.y[:, None] == np.arange(rows.classes), 1.0, -1.0) / sqrt(rows.classes)
+        real = rows.classes == 1
+        truth = rows.y[:, None] if real else np.where(rows.y[:, None] == np.arange(rows.classes), 1.0, -1.0)
+        targets = truth / sqrt(rows.classes)
         products = teller.sum(kept, targets) * sqrt(rows.classes)
         ridge = self.penalty * teller.sigma * sqrt(width + 1)
         theta = np.linalg.solve((moments + moments.T) / 2 + ridge * np.eye(width + 1), products) / sqrt(width + 1)

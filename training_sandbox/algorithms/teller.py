@@ -53,17 +53,23 @@ class Teller:
     """Answers a plan's number of questions about rows, and no more."""
 
     def __init__(
-        self, plan: DPPlan, run_key: bytes, on_step: Callable[[int], None] | None = None, purpose: str = ""
+        self,
+        plan: DPPlan,
+        run_key: bytes,
+        on_step: Callable[[int], None] | None = None,
+        purpose: str = "",
+        share: int = 0,
     ) -> None:
+        """Answer about the rows of everybody, or of those whom ``purpose`` names: ``share`` patients, as declared."""
         if plan.sampling_rate != 1 or plan.clip != 1 or plan.records_per_patient != 1:
             raise Misuse("sums over all patients are charged without sampling, with clip 1 and one row each")
         self._plan, self._key, self._on_step, self._purpose = plan, run_key, on_step, purpose
-        self._asked = 0
+        self._asked, self._share = 0, share or plan.public_patients
 
     @property
     def patients(self) -> int:
         """The declared number of patients: what stands in a formula where a count is needed."""
-        return self._plan.public_patients
+        return self._share
 
     @property
     def sigma(self) -> float:

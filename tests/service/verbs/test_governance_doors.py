@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from typer.testing import CliRunner
 
+from policies.errors import Misuse
 from service import jobs
 from service.api.app import create_app
 from service.cli import connection, main
@@ -19,7 +20,8 @@ from service.console import drawing
 from tests.service.verbs.small_facility import Small, active_permit, application, clinical, publish
 from tests.service.verbs.test_rights_verbs import somebody
 
-PUBLIC = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+PRIVATE = X25519PrivateKey.generate()
+PUBLIC = base64.b64encode(PRIVATE.public_key().public_bytes_raw()).decode()
 SAME = {"sec-fetch-site": "same-origin"}
 
 
@@ -328,6 +330,14 @@ def test_the_command_line_leads_to_rights_and_incidents(terminal: Any, small: Sm
     assert incident in terminal("wu", "incident", "list")
     assert "clinic" in terminal("zhou", "incident", "subjects", incident)
     assert "office" in terminal("zhou", "incident", "notification", incident)
+    parcel, key = tmp_path / "parcel", tmp_path / "key"
+    terminal("zhou", "dataset", "take-out", PUBLIC, str(parcel), "--form", "parquet")
+    opening = ("dataset", "open-parcel", str(parcel), str(tmp_path / "own"), "shdc", "--key", str(key))
+    key.write_text("no key")
+    with pytest.raises(Misuse):
+        terminal("zhou", *opening)
+    key.write_text(base64.b64encode(PRIVATE.private_bytes_raw()).decode())
+    assert "clinic/person.parquet" in terminal("zhou", *opening)
     assert "clinic" in terminal("zhou", "dataset", "leave", "shdc", "--json")
 
 

@@ -1,6 +1,7 @@
 """Runs: what is refused before anything is trained, and what is given back."""
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +24,7 @@ from policies.errors import (
     SeparationOfDuty,
 )
 from policies.states import ChargeState, RunState
-from policies.thresholds import budget
+from policies.thresholds import budget, release_rules
 from service import permits, releases, runs, staff
 from service.database import reading, unit_of_work
 from service.models import ChargeRow, PatientRow, ReleaseRow, RunRow
@@ -347,6 +348,25 @@ def test_a_single_approval_releases_nothing_and_the_same_person_gives_no_second(
     for who in ("lin", "audit"):
         with pytest.raises(Refused):
             releases.approve(both.facility, both.people[who], made)
+
+
+def test_an_organisation_is_given_so_many_models_and_no_more_within_some_days(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = replace(release_rules(), releases_per_partner=1, releases_days=10)
+    monkeypatch.setattr(releases, "release_rules", lambda: rules)
+    made = submit(small, active_permit(small))["id"]
+    held(small, made)
+    releases.check_not_too_many(small.facility, "pudong-ai")
+    with unit_of_work(small.facility.database, small.clock) as work:
+        row = work.session.get_one(ReleaseRow, made)
+        row.certificate, row.document = b"signed", {**row.document, "issued": stamp(small.clock())}
+        work.add(entry_for(small.facility))
+    with pytest.raises(Refused, match="at most 1 models within 10 days"):
+        releases.check_not_too_many(small.facility, "pudong-ai")
+    releases.check_not_too_many(small.facility, "rival-ai")
+    small.clock.forward(days=11)
+    releases.check_not_too_many(small.facility, "pudong-ai")
 
 
 def test_an_author_who_changed_sides_does_not_approve_his_own_release(small: Small) -> None:
