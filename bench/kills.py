@@ -179,12 +179,15 @@ def child(home: Path, url: str, mark: str, turns: int, seam: int) -> int:
 def soak(home: Path, url: str, kills: int, seed: int) -> dict[str, Any]:
     draw, dead, span = random.Random(seed), 0, 1.0
     if not (setup := os.fork()):
-        place = Place(home, url)
-        upgrade(place.database)
-        place.datasets.put(
-            Dataset("demo", "Demo", "shdc", DataClass.SENSITIVE, frozenset()), entry("dataset.add", "demo")
-        )
-        os._exit(0)
+        try:
+            place = Place(home, url)
+            upgrade(place.database)
+            place.datasets.put(
+                Dataset("demo", "Demo", "shdc", DataClass.SENSITIVE, frozenset()), entry("dataset.add", "demo")
+            )
+            os._exit(0)
+        finally:  # a child must never return into its parent's work, which stops the database
+            os._exit(9)
     assert os.waitpid(setup, 0)[1] == 0
     number = 0
     while dead < kills:

@@ -21,7 +21,7 @@ from policies.errors import Shredded, Tampered
 KEY_BYTES = 32
 NONCE_BYTES = 12
 
-Purpose: TypeAlias = Literal["manifest", "certificate", "checkpoint", "receipt"]
+Purpose: TypeAlias = Literal["manifest", "certificate", "checkpoint", "receipt", "witness"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 Random: TypeAlias = Callable[[int], bytes]
 

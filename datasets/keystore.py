@@ -112,7 +112,7 @@ class FileKeystore:
             held.get("suites", {}).pop(str(generation), None)
 
     def signing_key(self, purpose: Purpose) -> Ed25519PrivateKey:
-        """Return the private key for signing manifests, certificates, checkpoints or receipts."""
+        """Return the private key for signing manifests, certificates, checkpoints, receipts or cosignatures."""
         if purpose not in PURPOSES:
             raise Misuse(f"a signing key is for one of {', '.join(PURPOSES)}")
         return Ed25519PrivateKey.from_private_bytes(self.secret("sign", purpose))

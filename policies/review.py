@@ -53,6 +53,10 @@ class PermitRules:
         return self.demonstration if data_class == "demonstration" else self.sensitive
 
 
+LOG_DAYS, RECORD_DAYS = 184, 1096
+"""Six months and three years, whichever they are: the least that PIPL article 56 and network security law allow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long things are kept, in days."""
@@ -62,6 +66,8 @@ class Retention:
     extract_days: int
     draft_days: int
     version_days: int
+    access_log_days: int
+    record_days: int
     request_days: int
 
 
@@ -104,6 +110,8 @@ def retention(path: Path = FOLDER / "retention.yaml") -> Retention:
         raise BadMapping(f"{path.name}: {problem}") from None
     if not all(type(days) is int and days > 0 for days in raw.values()):
         raise BadMapping(f"{path.name}: a period is a whole number of days above 0")
+    if kept.access_log_days < LOG_DAYS or kept.record_days < RECORD_DAYS:
+        raise BadMapping(f"{path.name}: the log is kept for {LOG_DAYS} days at least, records for {RECORD_DAYS}")
     return kept
 
 

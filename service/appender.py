@@ -11,30 +11,37 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from policies.entry import Entry
 
+T = TypeVar("T")
 MOST: Final = 1_000  # entries in one transaction
 SHARE: Final = 0.15  # of the last turn's time that a leader waits for company
 PATIENCE: Final = 0.005  # seconds, at most
-COLUMNS: Final = ("id", "at", "actor", "action", "kind", "object", "permit", "decision", "body")
-_SQLITE = f"insert into entries ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  # constants
-_COPY = f"copy entries ({', '.join(COLUMNS)}) from stdin (format binary)"
-_TYPES = ("int8", *["text"] * (len(COLUMNS) - 2), "bytea")
-_NUMBERS = "select nextval(pg_get_serial_sequence('entries', 'id')) from generate_series(1, %s)"
+CHAINS: Final = 1  # in which callers wake each other
+COLUMNS: Final = ("at", "actor", "action", "kind", "object", "permit", "decision", "body")
+SHARES: Final = (128, 32, 8, 1)  # rows of one statement: few different texts, so that SQLite keeps them prepared
+_INTO = f"insert into entries ({', '.join(COLUMNS)})"
+_UNNEST = ", ".join(f"%b::{'bytea' if name == 'body' else 'text'}[]" for name in COLUMNS)
+_POSTGRESQL = (
+    f"{_INTO} select {', '.join(COLUMNS)} from unnest({_UNNEST}) "  # noqa: S608  # constants
+    f"with ordinality as fresh ({', '.join(COLUMNS)}, turn) order by turn returning id"
+)
 
 
 class _Ticket:
     """One caller's place in the queue. ``values`` is nothing for somebody who wants the turn for himself."""
 
-    __slots__ = ("id", "leads", "problem", "ready", "values")
+    __slots__ = ("follower", "id", "leads", "problem", "ready", "values")
 
     def __init__(self, values: tuple[Any, ...] | None) -> None:
         self.values, self.id, self.leads = values, 0, False
         self.problem: BaseException | None = None
+        self.follower: _Ticket | None = None  # whom this caller wakes
         self.ready = threading.Lock()
         self.ready.acquire()
 
@@ -64,6 +71,8 @@ class Appender:
         self._wait(ticket)
         if ticket.leads:
             self._lead(ticket, database)
+        elif ticket.follower is not None:
+            ticket.follower.ready.release()
         if ticket.problem is not None:
             raise ticket.problem
         return ticket.id
@@ -117,43 +126,73 @@ class Appender:
                 ticket.id = number
         self._crowd, self._pace = len(batch), time.perf_counter() - started
         self._pass_on()  # first, so that the disk is busy again while the callers wake up
-        for ticket in batch[1:]:
-            ticket.ready.release()
+        _wake(batch[1:])
+
+
+def _wake(batch: Sequence[_Ticket]) -> None:
+    """Wake callers in ``CHAINS`` chains, each by the one before him: all at once they would queue for the interpreter,
+    and the next leader, who holds the database's lock, would wait behind them each time that it answers.
+    """
+    for ticket, follower in zip(batch, batch[CHAINS:], strict=False):
+        ticket.follower = follower
+    for ticket in batch[:CHAINS]:
+        ticket.ready.release()
 
 
 def _to_sqlite(database: sa.Engine, rows: Sequence[tuple[Any, ...]]) -> Sequence[int]:
+    """Write the rows in as few statements as can be: the driver lets go of the interpreter with each, and it may take
+    long to get it back from 128 callers while nobody else can write.
+    """
     borrowed = database.raw_connection()
     connection: sqlite3.Connection = borrowed.driver_connection  # type: ignore[assignment]  # this engine's driver
     try:
-        connection.execute("BEGIN IMMEDIATE").close()  # from here on nobody else gives numbers
+        cursor = connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")  # from here on nobody else gives numbers, so that they follow each other
         try:
-            found = connection.execute("select seq from sqlite_sequence where name = 'entries'").fetchone()
-            numbers = range(first := (found[0] if found else 0) + 1, first + len(rows))
-            connection.executemany(_SQLITE, [(number, *row) for number, row in zip(numbers, rows, strict=True)]).close()
-            connection.execute("COMMIT").close()
+            for some in shares(rows):
+                cursor.execute(f"{_INTO} values {marks(len(COLUMNS), len(some))}", [one for row in some for one in row])
+            last = cursor.lastrowid or 0
+            cursor.execute("COMMIT")
         except BaseException:
             connection.rollback()
             raise
-        return numbers
+        finally:
+            cursor.close()
+        return range(last - len(rows) + 1, last + 1)
     finally:
         borrowed.close()
 
 
 def _to_postgresql(database: sa.Engine, rows: Sequence[tuple[Any, ...]]) -> Sequence[int]:
+    """Write the rows in one statement that commits by itself: one message there, one back when they are durable."""
     borrowed = database.raw_connection()
     connection: Any = borrowed.driver_connection
     try:
-        with connection.cursor() as cursor:
-            numbers = [number for (number,) in cursor.execute(_NUMBERS, (len(rows),)).fetchall()]
-            with cursor.copy(_COPY) as copy:
-                copy.set_types(_TYPES)
-                for number, row in zip(numbers, rows, strict=True):
-                    copy.write_row((number, *row))
-        connection.commit()
-    except BaseException:
-        borrowed.rollback()
-        raise
-    else:
-        return numbers
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                found = cursor.execute(_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)]).fetchall()
+        finally:
+            connection.autocommit = False
+        return sorted(number for (number,) in found)  # given in the order of the rows: the insertion is sorted
     finally:
         borrowed.close()
+
+
+def shares(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield the rows in few parts, each of one of the ``SHARES`` sizes."""
+    begin = 0
+    for size in SHARES:
+        while len(rows) - begin >= size:
+            yield rows[begin : begin + size]
+            begin += size
+
+
+@cache
+def marks(columns: int, rows: int) -> str:
+    """Return SQLite's places for the values of several rows.
+
+    >>> marks(2, 3)
+    '(?, ?), (?, ?), (?, ?)'
+    """
+    return ", ".join([f"({', '.join('?' * columns)})"] * rows)

@@ -1,4 +1,7 @@
-"""The tables of the access log. Entries, positions and nodes are append-only; the database itself enforces it."""
+"""The tables of the access log. Entries, positions and nodes are append-only; the database itself enforces it.
+
+``pending`` and ``positions`` have no foreign keys: what is never deleted need not be looked up for each row.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -28,7 +31,7 @@ class PendingRow(Base):
     """A committed entry that has no place in the tree yet; a trigger writes it with the entry."""
 
     __tablename__ = "pending"
-    entry: Mapped[int] = mapped_column(sa.ForeignKey("entries.id"), primary_key=True, autoincrement=False)
+    entry: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=False)
 
 
 class PositionRow(Base):
@@ -36,7 +39,7 @@ class PositionRow(Base):
 
     __tablename__ = "positions"
     position: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
-    entry: Mapped[int] = mapped_column(sa.ForeignKey("entries.id"), unique=True)
+    entry: Mapped[int] = mapped_column(SERIAL, unique=True)
     leaf: Mapped[bytes]
 
 

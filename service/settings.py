@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         description="The access log's public name.",
     )
     log_interval: float = Field(0.5, gt=0, le=1, description="Seconds between two looks for new entries.")
+    witnesses: str = Field("", description="Witnesses of the log: address and verifier key of each, parted by blanks.")
+    witness_logs: str = Field("", description="Verifier keys of the logs to witness, parted by blanks.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8420, ge=0, le=65_535, description="The port to listen on; 0 picks a free one.")
 

@@ -1,15 +1,28 @@
 """The access log, the facility's public keys, and the emergency stop."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
-from service import history, log_report, staff
+from policies.errors import NotFound
+from service import history, keeping, log_report, staff, witnessing
 from service.api.caller import Caller, Here
 from service.api.submissions import Reason
+from service.log.witness import SIZE_TYPE, cosigned
 
 router = APIRouter(tags=["facility"])
+MOST_ASKED = 1 << 16  # bytes: a proof and a signed note are far smaller
+
+
+async def raw(request: Request) -> bytes:
+    """Return the body as it came; one that is too long to be a request is cut, and so malformed."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_ASKED:
+            return b""
+    return body
 
 
 class Since(BaseModel):
@@ -56,6 +69,12 @@ def get_alerts(here: Here, caller: Caller, since: str | None = None, until: str 
     return {"items": history.alerts(here, caller, since, until)}
 
 
+@router.get("/log/retention")
+def get_retention(here: Here, caller: Caller) -> dict[str, Any]:
+    """List what is kept for how long: the access log, the records of processing, drafts; and what of it is due."""
+    return {"items": [one.as_dict() for one in keeping.report(here, caller)]}
+
+
 @router.get("/log/report")
 def get_report(here: Here, caller: Caller, since: str, until: str, form: str = "pdf") -> Response:
     """Return the report on a period: ``pdf`` sums up, ``csv`` lists every entry."""
@@ -67,6 +86,35 @@ def get_report(here: Here, caller: Caller, since: str, until: str, form: str = "
 def get_checkpoint(here: Here) -> Response:
     """Return the newest signed checkpoint: keep it elsewhere. No sign-in, it holds a hash and a count."""
     return Response(history.checkpoint(here), media_type="text/plain; charset=utf-8")
+
+
+@router.get("/log/checkpoint/cosigned")
+def get_cosigned(here: Here) -> Response:
+    """Return the newest checkpoint that witnesses cosigned, with their lines. No sign-in."""
+    note = cosigned(here.log)
+    if note is None:
+        raise NotFound("no witness has cosigned a checkpoint of this log yet")
+    return Response(note, media_type="text/plain; charset=utf-8")
+
+
+@router.post("/log/cosignatures")
+def post_cosignatures(here: Here, caller: Caller) -> dict[str, Any]:
+    """Have the newest checkpoint cosigned by every witness of the settings."""
+    return {"items": witnessing.ask_all(here, caller)}
+
+
+@router.get("/witness")
+def get_witness(here: Here) -> dict[str, Any]:
+    """Return this facility's key as a witness, and the logs that it watches. No sign-in."""
+    this = witnessing.witness(here)
+    return {"vkey": this.vkey, "logs": sorted(this.logs)}
+
+
+@router.post("/witness/add-checkpoint")
+def post_checkpoint(here: Here, request: Annotated[bytes, Depends(raw)]) -> Response:
+    """Cosign the checkpoint of a log that is watched, when it continues the last one (C2SP tlog-witness)."""
+    status, answer = witnessing.add_checkpoint(here, request)
+    return Response(answer, status, media_type=SIZE_TYPE if status == 409 else "text/plain; charset=utf-8")
 
 
 @router.post("/log/verification")

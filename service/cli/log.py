@@ -48,6 +48,15 @@ def alerts(
 
 
 @app.command()
+def retention(server: Server = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """List what is kept for how long, and how much of it is due."""
+    with connect(server, None, token_file) as service:
+        found = service.get("/log/retention")
+    columns = ["kind", "days", "there", "due", "oldest", "free_at"]
+    show(found if as_json else table(found["items"], columns), as_json=as_json)
+
+
+@app.command()
 def report(
     out: Annotated[Path, typer.Argument(help="File to write; its ending, .pdf or .csv, says in which form.")],
     since: Annotated[str, typer.Option(help="From this moment on, ISO 8601 in UTC.")],

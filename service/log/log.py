@@ -1,6 +1,7 @@
 """The access log of a facility: placing, publishing, receipts, search and export."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,7 +145,9 @@ class Log:
             yield from found.scalars()
 
     def _place(self) -> int:
-        with appender(self.database).turn(), Session(self.database) as session, session.begin():
+        one_writer = self.database.dialect.name == "sqlite"
+        turn = appender(self.database).turn() if one_writer else nullcontext()
+        with turn, Session(self.database) as session, session.begin():
             return tree.place(session)
 
 

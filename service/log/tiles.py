@@ -32,12 +32,12 @@ def tile_path(folder: Path, level: int | str, number: int, width: int = WIDTH) -
 
 def write_tile(folder: Path, level: int, number: int, hashes: Sequence[bytes]) -> None:
     """Write a tile of at most 256 hashes."""
-    _write(tile_path(folder, level, number, len(hashes)), b"".join(hashes))
+    write_durably(tile_path(folder, level, number, len(hashes)), b"".join(hashes))
 
 
 def write_bundle(folder: Path, number: int, entries: Sequence[bytes]) -> None:
     """Write a bundle of at most 256 entries."""
-    _write(tile_path(folder, "entries", number, len(entries)), encode_bundle(entries))
+    write_durably(tile_path(folder, "entries", number, len(entries)), encode_bundle(entries))
 
 
 def read_tile(folder: Path, level: int, number: int, width: int) -> list[bytes]:
@@ -112,7 +112,7 @@ def read_checkpoint(folder: Path) -> bytes | None:
 
 def write_checkpoint(folder: Path, note: bytes) -> None:
     """Publish a signed checkpoint: what makes the tiles written before it part of the log."""
-    _write(folder / CHECKPOINT, note)
+    write_durably(folder / CHECKPOINT, note)
 
 
 @contextmanager
@@ -136,7 +136,8 @@ def _read(folder: Path, level: int | str, number: int, width: int) -> bytes:
     raise Tampered(f"{'bundle' if level == 'entries' else 'tile'} {number} of the log is missing")
 
 
-def _write(path: Path, raw: bytes) -> None:
+def write_durably(path: Path, raw: bytes) -> None:
+    """Write a file whole: it is there before or after, never in part."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.tmp")
     with fresh.open("wb") as file:

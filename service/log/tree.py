@@ -22,14 +22,16 @@ from policies.proof import (
     node_hash,
     root_at,
 )
+from service.appender import marks, shares
 from service.models_log import HeadRow, NodeRow, PendingRow, PositionRow
 
 _WAITING = (
     "select entries.id, entries.body from pending join entries on entries.id = pending.entry "
     "order by pending.entry limit {limit}"
 )
+_JOINED = f"select group_concat(id), group_concat(hex(body)) from ({_WAITING})"  # noqa: S608  # constants
 STEP = 8  # hashes are stored at levels 0, 8, 16, …, as C2SP tiles do
-BATCH = 500  # a short turn: on SQLite appends wait for it
+BATCH = 1_000  # a short turn: on SQLite appends wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def head(session: Session) -> Head:
 def place(session: Session, limit: int = BATCH) -> int:
     """Return how many waiting entries were given a place, at most ``limit``; the caller commits."""
     row = session.execute(sa.select(HeadRow).with_for_update()).scalar_one()
-    found = session.connection().exec_driver_sql(_WAITING.format(limit=int(limit))).all()
+    found = _waiting(session, limit)
     if not found:
         return 0
     tree = Frontier(row.size, _hashes(row.frontier))
@@ -61,7 +63,8 @@ def place(session: Session, limit: int = BATCH) -> int:
     if nodes:
         _insert(session, "nodes", ("level", "number", "hash"), *zip(*nodes, strict=True))
     placed = sa.select(PositionRow.entry).where(PositionRow.position >= row.size)
-    session.execute(sa.delete(PendingRow).where(PendingRow.entry.in_(placed)))
+    gone = sa.delete(PendingRow).where(PendingRow.entry.in_(placed))
+    session.execute(gone, execution_options={"synchronize_session": False})
     row.size, row.frontier, row.root = tree.size, b"".join(tree.hashes), tree.root()
     session.flush()
     return len(found)
@@ -111,16 +114,30 @@ def hashes(session: Session, level: int, begin: int, end: int) -> list[bytes]:
     return list(found)
 
 
+def _waiting(session: Session, limit: int) -> list[tuple[int, bytes]]:
+    """Return waiting entries by number. SQLite gives them as one row: each row would let go of the interpreter, and
+    appends wait for this turn to end.
+    """
+    connection = session.connection()
+    if connection.dialect.name != "sqlite":
+        return [tuple(row) for row in connection.exec_driver_sql(_WAITING.format(limit=int(limit))).all()]
+    numbers, bodies = connection.exec_driver_sql(_JOINED.format(limit=int(limit))).one()
+    if numbers is None:
+        return []
+    return list(zip(map(int, numbers.split(",")), map(bytes.fromhex, bodies.split(",")), strict=True))
+
+
 def _insert(session: Session, table: str, names: tuple[str, ...], *columns: Iterable[int | bytes]) -> None:
     """Insert rows, given as columns: in bulk, because a busy facility appends thousands of entries in a second."""
     connection, into = session.connection(), f"insert into {table} ({', '.join(names)})"
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(names))
-        connection.exec_driver_sql(f"{into} values ({marks})", list(zip(*columns, strict=True)))
+        for some in shares(list(zip(*columns, strict=True))):
+            values = tuple(value for row in some for value in row)
+            connection.exec_driver_sql(f"{into} values {marks(len(names), len(some))}", values)
     else:
-        arrays = ", ".join(f"%s::{kind}[]" for kind in ("bigint", "bigint", "bytea"))
-        values = tuple(list(one) for one in columns)
-        connection.exec_driver_sql(f"{into} select * from unnest({arrays})", values)  # noqa: S608  # constants
+        arrays = ", ".join(f"%b::{kind}[]" for kind in ("bigint", "bigint", "bytea"))
+        whole = tuple(list(one) for one in columns)
+        connection.exec_driver_sql(f"{into} select * from unnest({arrays})", whole)  # noqa: S608  # constants
 
 
 def _subtrees(session: Session) -> Subtree:

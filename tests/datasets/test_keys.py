@@ -26,9 +26,10 @@ def test_a_scope_key_is_made_once_and_stays(keystore: FileKeystore, tmp_path: Pa
 def test_scopes_and_purposes_have_keys_of_their_own(keystore: FileKeystore) -> None:
     assert keystore.scope_key("dataset/a").key != keystore.scope_key("dataset/b").key
     signing = {
-        keystore.signing_key(p).private_bytes_raw() for p in ("manifest", "certificate", "checkpoint", "receipt")
+        keystore.signing_key(p).private_bytes_raw()
+        for p in ("manifest", "certificate", "checkpoint", "receipt", "witness")
     }
-    assert len(signing) == 4
+    assert len(signing) == 5
 
 
 def test_an_unknown_signing_purpose_is_refused(keystore: FileKeystore) -> None:

@@ -45,7 +45,14 @@ def test_rules_of_applications_that_make_no_sense_are_refused(tmp_path: Path, ol
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("upload_days", "upload_years"), ("upload_days: 90", "upload_days: 0"), ("90", "soon")]
+    ("old", "new"),
+    [
+        ("upload_days", "upload_years"),
+        ("upload_days: 90", "upload_days: 0"),
+        ("90", "soon"),
+        ("access_log_days: 1096", "access_log_days: 183"),
+        ("record_days: 1096", "record_days: 1095"),
+    ],
 )
 def test_periods_that_make_no_sense_are_refused(tmp_path: Path, old: str, new: str) -> None:
     assert retention().backup_horizon_days == 35

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from policies.entry import Entry, decode
 from policies.errors import IllegalTransition, MissingLogEntry
 from policies.states import PermitState
+from service import keeping
 from service.database import engine, governed_tables, reading, record, unit_of_work, upgrade, work_in
-from service.models import Base, Governed, OrganisationRow, PermitRow, PersonRow
+from service.models import Base, FreezeRow, Governed, OrganisationRow, PermitRow, PersonRow
 from service.models_log import EntryRow, PendingRow
 
 NOW = "2026-01-02T03:04:05.000000Z"
@@ -225,6 +226,42 @@ def test_the_database_refuses_to_empty_the_log(ready_postgres_url: str) -> None:
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), made.begin() as connection:
         connection.execute(sa.text("truncate entries cascade"))
     made.dispose()
+
+
+YOUNG, OLD = "2025-12-01T00:00:00.000000Z", "2020-01-01T00:00:00.000000Z"
+
+
+def test_the_database_itself_refuses_to_delete_or_antedate_a_record_before_three_years(core: sa.Engine, said) -> None:
+    with unit_of_work(core) as work:
+        for name, at in (("young", YOUNG), ("old", OLD)):
+            work.session.add(FreezeRow(id=name, by="wang", at=at, thawed_at=None, document={}))
+        work.session.add(OrganisationRow(id="p1", name="P1", kind="partner"))
+        work.session.add(PermitRow(id="p-1", org="p1", author="a", dataset="d", state=PermitState.DRAFT, document={}))
+        work.add(said())
+    refused = {
+        "delete from freezes where id = 'young'": "kept for three years",
+        f"update freezes set at = '{OLD}' where id = 'young'": "dated back",
+        "delete from permits": "kept",
+    }
+    for statement, why in refused.items():
+        with pytest.raises(sa.exc.DBAPIError, match=why), core.begin() as connection:
+            connection.execute(sa.text(statement))
+    with unit_of_work(core) as work:
+        work.session.execute(sa.text("update freezes set at = at, thawed_at = at"))
+        work.session.execute(sa.text("delete from freezes where id = 'old'"))
+        work.add(said())
+    with reading(core) as session:
+        assert session.scalars(sa.select(FreezeRow.id)).all() == ["young"]
+
+
+def test_every_record_of_processing_is_kept_by_a_trigger(core: sa.Engine) -> None:
+    if core.dialect.name == "sqlite":
+        names = "select name from sqlite_master where type = 'trigger'"
+    else:
+        names = "select tgname from pg_trigger where not tgisinternal"
+    with reading(core) as session:
+        found = set(session.scalars(sa.text(names)))
+    assert {f"{table}_kept" for table in (*keeping.RECORDS, "permits")} <= found
 
 
 def test_every_entry_waits_for_its_place_in_the_tree(filled: sa.Engine) -> None:

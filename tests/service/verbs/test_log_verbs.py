@@ -1,13 +1,16 @@
 """The access log as people ask for it: search by permit and time, receipts, alerts, the report for a regulator."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from policies.entry import stamp
+from policies.entry import moment, stamp
 from policies.errors import Misuse, NotFound, Refused
 from policies.proof import verify_receipt
-from service import history, log_report
+from policies.review import retention
+from service import history, keeping, log_report
 from service.api.app import create_app
 from service.cli.connection import Connection
 from tests.service.verbs.small_facility import BEGIN, Small
@@ -46,6 +49,21 @@ def test_alerts_are_listed_to_reviewers_only(small: Small, api: Connecting) -> N
             history.alerts(small.facility, small.lin, None, None)
     listed = api("audit").get("/log/alerts")["items"]
     assert ("denied-burst", "lin") in {(one["rule"], one["actor"]) for one in listed}
+
+
+def test_what_is_kept_is_listed_with_what_is_due(small: Small, api: Connecting) -> None:
+    listed = {one["kind"]: one for one in api("audit").get("/log/retention")["items"]}
+    assert set(listed) == {"log", "drafts", *keeping.RECORDS}
+    log, runs = listed["log"], listed["incidents"]
+    assert log["there"] > 0
+    assert (log["due"], log["days"]) == (0, retention().access_log_days)
+    assert moment(log["free_at"]) - moment(log["oldest"]) == timedelta(days=log["days"])
+    assert (runs["there"], runs["oldest"], runs["free_at"]) == (0, None, None)
+    later = replace(small.facility, clock=lambda: moment(log["free_at"]))
+    found = {one.kind: one for one in keeping.report(later, small.audit)}
+    assert found["log"].due >= 1
+    with pytest.raises(Refused):
+        keeping.report(small.facility, small.lin)
 
 
 def test_the_report_lists_every_entry_and_sums_them_up_in_both_languages(small: Small, api: Connecting) -> None:
