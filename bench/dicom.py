@@ -3,6 +3,7 @@
 python bench/dicom.py [FOLDER]
 """
 
+import contextlib
 import sys
 import time
 import warnings
@@ -12,7 +13,7 @@ from pydicom.data import get_testdata_file
 
 from deid.transform.dicom import ImageRefused, Options, deidentify
 
-ROUNDS = 40
+ROUNDS = 200
 
 
 def main(folder: str | None) -> None:
@@ -22,6 +23,9 @@ def main(folder: str | None) -> None:
     done = refused = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        for raw in raws[:1]:  # the table and the dictionary are read once in a process
+            with contextlib.suppress(ImageRefused):
+                deidentify(raw, pseudonym="P", shift_days=1, uid_key=bytes(32))
         start = time.process_time()
         for number in range(rounds):
             for raw in raws:

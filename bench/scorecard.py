@@ -117,7 +117,7 @@ def _row(title: str, notes: int, tool: str, scores: dict[str, Any]) -> str:
 
 def _other(python: Path, key: str, notes: Sequence[Gold]) -> Given:
     lines = "\n".join(json.dumps({"lang": language(note), "text": note.text}) for note in notes)
-    run = [str(python), str(Path(__file__).with_name("others.py")), key]
+    run = [str(python), "-P", str(Path(__file__).with_name("others.py")), key]
     done = subprocess.run(run, input=lines, capture_output=True, text=True, check=True)
     found = [json.loads(line) for line in done.stdout.splitlines()[-len(notes) - 1 : -1]]
     spans = tuple(tuple(Span(a, b, "NAME", 1.0, "cues") for a, b in one if a < b) for one in found)

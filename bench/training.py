@@ -8,6 +8,8 @@ eager step of the same round; the median over rounds is printed, and the least i
 """
 
 import argparse
+import ctypes
+import gc
 import json
 import platform
 import statistics
@@ -26,7 +28,8 @@ from torch.nn import functional as F  # noqa: N812  # as everybody writes it
 from training_sandbox import losses
 from training_sandbox.engines import choice as choices
 from training_sandbox.engines import tune, uses
-from training_sandbox.engines.norms import Layout
+from training_sandbox.engines.flat import compiler_settings
+from training_sandbox.engines.heard import Layout
 from training_sandbox.graph import reader
 from training_sandbox.graph.run import bind
 from training_sandbox.optimisers import Updates
@@ -121,7 +124,9 @@ class Transformer(nn.Module):
         self.layers, self.head = nn.Sequential(Layer(), Layer()), nn.Linear(64, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        place = torch.arange(64, device=x.device).unsqueeze(0)
+        place = (
+            torch.arange(64, device=x.device).expand(x.shape[0], 64).contiguous()
+        )  # Opacus wants a whole batch of places
         return self.head(self.layers(self.embed(x) + self.place(place)).mean(1))
 
 
@@ -169,7 +174,7 @@ class Ordinary:
     def __init__(self, make: Make, table: Patients, batch: int, *, compiled: bool) -> None:
         torch.manual_seed(0)
         self.module = make()
-        self.run = torch.compile(self.module, dynamic=False) if compiled else self.module
+        self.run = torch.compile(self.module, dynamic=False, options=compiler_settings()) if compiled else self.module
         real = table.weights > 0
         self.x, self.y, self.batch = table.features[real], table.labels[real], batch
         self.optimiser = torch.optim.SGD(self.module.parameters(), lr=1e-3, momentum=0.9, foreach=True)
@@ -197,8 +202,8 @@ class Private:
         task = Task(kind="binary" if classes == 2 else "multi-class", classes=classes)
         records = plan.records_per_patient
         request = choices.Request(task=task, loss="cross-entropy", patients=plan.cap, records=records, steps=1)
-        padded = not engine.endswith("packed")
-        layout = Layout(plan.cap * records, plan.cap, records) if padded else Layout(rows, rows, records)
+        padded = "packed" not in engine
+        layout = Layout(plan.cap * records, plan.cap, records) if padded else Layout(rows, min(rows, plan.cap), records)
         kernels = tune.tune(uses.find_uses(self.graph, params), params, layout)
         name: Any = "vmap" if engine == "vmap" else "bookkeeping"
         made = choices.Choice(
@@ -290,7 +295,7 @@ def contender(name: str, model: str, records: int) -> Callable[[], None]:
         return Ordinary(make, table, batch, compiled=name.endswith("compiled"))
     if name.startswith("opacus"):
         return Opacus(make, table, batch, name.removeprefix("opacus-"))
-    return Private(make, spec, table, plan, name, int(1.15 * batch))
+    return Private(make, spec, table, plan, name, batch // 4 if name.endswith("small") else int(1.15 * batch))
 
 
 def compare(model: str, names: list[str], records: int, rounds: int) -> dict[str, tuple[float, float]]:
@@ -334,6 +339,8 @@ def measure(name: str, model: str, records: int) -> None:
     torch.set_num_threads(1)
     step = contender(name, model, records)
     step()
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what the first step left behind is no part of the base
     Path("/proc/self/clear_refs").write_text("5")
     before = _resident("VmRSS")
     for _ in range(5):
@@ -355,6 +362,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--opacus", action="store_true")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--engines", help="these, separated by commas, instead of those the other options name")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -366,6 +374,8 @@ def main() -> None:
         names = ["plain-compiled", *[n.replace("bookkeeping", "bookkeeping-compiled") for n in names], *names]
     if options.opacus:
         names += ["opacus-ghost", "opacus-hooks"]
+    if options.engines:
+        names = options.engines.split(",")
     for model in options.models:
         if options.memory:
             base = peak("plain", model, options.records)

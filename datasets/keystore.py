@@ -101,6 +101,9 @@ class FileKeystore:
         Raises:
             Misuse: it is the newest, which new data would still be written under.
         """
+        held = self._read()["scopes"].get(scope, {"newest": 0, "keys": {}})
+        if generation < held["newest"] and str(generation) not in held["keys"]:
+            return  # it was destroyed before: nothing to write
         with self._changing() as content:
             held = content["scopes"].get(scope, {"newest": 0, "keys": {}})
             if generation >= held["newest"]:

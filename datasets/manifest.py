@@ -1,4 +1,4 @@
-"""The signed statement of what a version consists of (``medtrain.manifest/1``).
+"""The signed statement of what a version consists of (``medtrain.manifest/2``).
 
 A manifest names every encrypted part, chains to the one before by digest and is signed. It holds no key. Three things
 stop rollback: the number in the name and in the signed text, the chain, and the digest that the catalogue and the
@@ -19,8 +19,8 @@ from datasets.versions import DataClass
 from policies.envelope import seal, statement, unseal
 from policies.errors import BadInput, Tampered
 
-SCHEMA = "medtrain.manifest/1"
-PREDICATE_TYPE = "urn:medtrain:manifest:1"
+SCHEMA = "medtrain.manifest/2"
+PREDICATE_TYPE = "urn:medtrain:manifest:2"
 FIRST = "0" * 64
 
 
@@ -136,8 +136,12 @@ def sign(manifest: Manifest, key: Ed25519PrivateKey) -> bytes:
     body = manifest.as_dict()
     if not _validator().is_valid(body):
         raise BadInput("the manifest does not follow its schema")
-    subjects = {f"{part.table}/{part.bucket}": part.sha256 for part in manifest.parts}
-    return seal(statement(subjects, PREDICATE_TYPE, body), key)
+    return _sealed(manifest, body, key)
+
+
+def digest_of(manifest: Manifest, key: Ed25519PrivateKey) -> str:
+    """Return the digest of the envelope of a manifest that was read or signed before: it is valid, and not asked."""
+    return digest(_sealed(manifest, manifest.as_dict(), key))
 
 
 def read(envelope: bytes, key: Ed25519PublicKey, *, dataset: str, version: int) -> Manifest:
@@ -179,6 +183,11 @@ def from_dict(body: dict[str, Any]) -> Manifest:
             "sources": Sources(**body["sources"] | {"submissions": tuple(body["sources"]["submissions"])}),
         }
     )
+
+
+def _sealed(manifest: Manifest, body: dict[str, Any], key: Ed25519PrivateKey) -> bytes:
+    subjects = {f"{part.table}/{part.bucket}": part.sha256 for part in manifest.parts}
+    return seal(statement(subjects, PREDICATE_TYPE, body), key)
 
 
 @cache

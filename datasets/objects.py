@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from typing import Protocol
 from policies.errors import Conflict, Misuse, NotFound, Tampered
 
 CHUNK = 1 << 20
+SYNCING = 8
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 
@@ -98,8 +100,8 @@ class LocalObjects:
                 if not target.exists():
                     raise NotFound("the staged object is gone: stage it again") from None
             folders.add(target.parent)
-        for folder in sorted(folders, reverse=True):
-            _sync_folder(folder)
+        with ThreadPoolExecutor(SYNCING) as pool:  # a file system writes what is asked of it at once in one go
+            list(pool.map(_sync_folder, sorted(folders, reverse=True)))
 
     def put(self, raw: bytes) -> str:
         """Return the name of ``raw``, which is now an object."""

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from datasets import manifest as manifests
 from datasets import parquet
-from datasets.buckets import AHEAD, BUCKETS, PATIENT, Batch, aad, bucket, columns, cut
+from datasets.buckets import AHEAD, BUCKETS, PATIENT, Batch, aad, columns, cut, distinct, numbers
 from datasets.keys import Keystore, Random, WrappedKeys, data_key, rotate
 from datasets.manifest import Anchor, Manifest, Part, Sources
 from datasets.objects import Objects
@@ -69,9 +70,10 @@ class Store:
             raise Conflict("a dataset keeps its number of buckets")
         version = previous.version + 1 if previous else 1
         shared = {(part.table, part.bucket): part for part in previous.parts} if previous else {}
-        batch = self._batch(dataset, version, entry)
-        for table, number, rows in cut(tables, buckets):
-            batch.add(table, number, rows, shared.get((table, number)))
+        with self._batch(dataset, version, entry, shared=bool(shared)) as batch:
+            for table, number, rows in cut(tables, buckets):
+                batch.add(table, number, rows, shared.get((table, number)))
+            parts = batch.finish()
         return Manifest(
             dataset=dataset,
             version=version,
@@ -79,37 +81,39 @@ class Store:
             data_class=data_class,
             created=entry.at,
             buckets=buckets,
-            patients=len({patient for rows in tables.values() for patient in rows[PATIENT].unique()}),
+            patients=batch.patients,
             columns={table: columns(tables[table]) for table in sorted(tables)},
-            parts=batch.finish(),
+            parts=parts,
             sources=sources,
-            content=_content(batch.parts),
+            content=_content(parts),
         )
 
     def without(self, previous: Manifest, patients: Collection[str], entry: Entry) -> Manifest:
         """Return the unsigned manifest of the next version without some patients: only their buckets are rewritten."""
-        touched = {bucket(patient, previous.buckets) for patient in patients}
-        batch = self._batch(previous.dataset, previous.version + 1, entry)
-        before: set[str] = set()
-        after: set[str] = set()
-        for part in previous.parts:
-            if part.bucket not in touched:
-                batch.keep(part)
-                continue
-            rows = self.read(previous.dataset, part)
-            kept = rows.filter(~pl.col(PATIENT).is_in(list(patients)))
-            before |= set(rows[PATIENT])
-            after |= set(kept[PATIENT])
-            if kept.height:
-                batch.add(part.table, part.bucket, kept, part)
+        names, before = list(patients), list[pl.Series]()
+        touched = set(numbers(pl.Series(names, dtype=pl.String), previous.buckets).tolist())
+
+        def kept(part: Part) -> pl.DataFrame:
+            rows = self._verified(previous.dataset, part, opened[part])
+            before.append(rows[PATIENT].unique())
+            return rows.filter(~pl.col(PATIENT).is_in(names))
+
+        opened = {part: self._open(previous.dataset, part) for part in previous.parts if part.bucket in touched}
+        with self._batch(previous.dataset, previous.version + 1, entry) as batch:
+            for part in previous.parts:
+                if part in opened:
+                    batch.add(part.table, part.bucket, partial(kept, part), None)
+                else:
+                    batch.keep(part)
+            parts = batch.finish()
         return replace(
             previous,
             version=previous.version + 1,
             previous=self._digest(previous),
             created=entry.at,
-            patients=previous.patients - len(before) + len(after),
-            parts=batch.finish(),
-            content=_content(batch.parts),
+            patients=previous.patients - distinct(before) + batch.patients,
+            parts=parts,
+            content=_content(parts),
         )
 
     def commit(self, manifest: Manifest) -> Anchor:
@@ -183,10 +187,17 @@ class Store:
             Shredded: its key was destroyed.
             Tampered: it is not the part that the manifest names.
         """
-        rows = parquet.decrypt(*self._open(dataset, part))
-        if parquet.content_hash(rows, self._content_key(dataset)) != part.content:
-            raise Tampered("decrypted rows are not those that were published")
-        return rows
+        return self._verified(dataset, part, self._open(dataset, part))
+
+    def rows(self, manifest: Manifest, table: str) -> pl.DataFrame:
+        """Return all rows of a table, buckets in order and read side by side. The caller logs the read.
+
+        Raises:
+            NotFound, Shredded, Tampered: as ``scan`` says.
+        """
+        parts = self._scans(manifest, table)
+        with parquet.unopened():
+            return pl.concat(pl.collect_all(parts), rechunk=False)
 
     def scan(self, manifest: Manifest, table: str) -> pl.LazyFrame:
         """Return the lazy rows of a table, buckets in order. The caller logs the read.
@@ -196,21 +207,15 @@ class Store:
             Shredded: a part's key was destroyed.
             Tampered: an object is not the one that the manifest names.
         """
-        if table not in manifest.columns:
-            raise NotFound("the version has no such table")
-        wanted = [part for part in manifest.parts if part.table == table]
-        if wanted:
-            with ThreadPoolExecutor(AHEAD) as pool:  # comparing bytes with their names keeps a core busy for each
-                return pl.concat(list(pool.map(lambda part: parquet.scan(*self._open(manifest.dataset, part)), wanted)))
-        return pl.LazyFrame(schema={name: parquet.TYPES[kind] for name, kind in manifest.columns[table]})
+        return pl.concat(self._scans(manifest, table))
 
-    def forget(self, live: Manifest, entry: Entry) -> int:
-        """Destroy the keys of every object of the dataset that ``live`` does not name; return how many.
+    def forget(self, live: Manifest, entry: Entry, others: Iterable[Manifest] = ()) -> int:
+        """Destroy the keys of every object of the dataset that ``live`` and ``others`` do not name; return how many.
 
         The dataset's key is rotated, so that no old copy of the key table opens them either. Older versions stay
         listed and are unreadable where they held these objects. The caller keeps writers of the dataset out.
         """
-        kept = {part.sha256 for part in live.parts}
+        kept = {part.sha256 for manifest in (live, *others) for part in manifest.parts}
         dead = [row.object for row in self._keys.of(_scope(live.dataset)) if row.object not in kept]
         self._keys.delete(dead, entry)
         rotate(self._keystore, self._keys, _scope(live.dataset), entry, self._random)
@@ -238,7 +243,22 @@ class Store:
             self._keys.delete(orphans, entry)
         return len(orphans) + self._objects.sweep(live, before)
 
-    def _batch(self, dataset: str, version: int, entry: Entry) -> Batch:
+    def _scans(self, manifest: Manifest, table: str) -> list[pl.LazyFrame]:
+        if table not in manifest.columns:
+            raise NotFound("the version has no such table")
+        wanted = [part for part in manifest.parts if part.table == table]
+        if not wanted:
+            return [pl.LazyFrame(schema={name: parquet.TYPES[kind] for name, kind in manifest.columns[table]})]
+        with ThreadPoolExecutor(AHEAD) as pool:  # comparing bytes with their names keeps a core busy for each
+            return list(pool.map(lambda part: parquet.scan(*self._open(manifest.dataset, part)), wanted))
+
+    def _verified(self, dataset: str, part: Part, opened: tuple[Path | bytes, bytes, str]) -> pl.DataFrame:
+        rows = parquet.decrypt(*opened)
+        if parquet.content_hash(rows, self._content_key(dataset)) != part.content:
+            raise Tampered("decrypted rows are not those that were published")
+        return rows
+
+    def _batch(self, dataset: str, version: int, entry: Entry, *, shared: bool = False) -> Batch:
         return Batch(
             objects=self._objects,
             keys=self._keys,
@@ -248,6 +268,7 @@ class Store:
             version=version,
             entry=entry,
             random=self._random,
+            readable=frozenset(row.object for row in self._keys.of(_scope(dataset))) if shared else frozenset(),
         )
 
     def _open(self, dataset: str, part: Part) -> tuple[Path | bytes, bytes, str]:
@@ -264,7 +285,7 @@ class Store:
             raise Conflict("the version before is not there") from None
 
     def _digest(self, manifest: Manifest) -> str:
-        return manifests.digest(manifests.sign(manifest, self._keystore.signing_key("manifest")))
+        return manifests.digest_of(manifest, self._keystore.signing_key("manifest"))
 
 
 def _content(parts: Iterable[Part]) -> str:

@@ -1,7 +1,9 @@
-"""Two suites of ciphers for wrapping keys: ``intl`` (AES-256-GCM) and ``gm`` (SM4-GCM, key derived with SM3).
+"""Two suites of ciphers: ``intl`` (AES-256-GCM) and ``gm`` (SM4-GCM, key derived with SM3).
 
-Bulk data stay under AES-256-GCM in both: no engine of Parquet modular encryption speaks SM4. Which suite wrapped a key
-is part of what the key is bound to, so that a row cannot be passed off as of the other suite.
+A suite wraps keys and encrypts the vault's blobs (uploads, quarantine, keys and models of runs). Rows of versions stay
+under AES-256-GCM in both: no engine of Parquet modular encryption speaks SM4. Signatures are Ed25519 in both: neither
+``cryptography`` nor SoftHSM offers SM2. Which suite wrapped a key is part of what the key is bound to, so that a row
+cannot be passed off as of the other suite.
 Sources: GM/T 0002 (SM4), GM/T 0004 (SM3), NIST SP 800-38D (GCM). Software readiness, not a certified product.
 """
 

@@ -1,19 +1,17 @@
 """The vault: uploads and quarantine, encrypted, readable by label only, shreddable one by one.
 
-A blob is a chain of AES-256-GCM chunks in the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015): the
-nonce counts the chunks and marks the last, so that none can be dropped, doubled, moved or cut off. Each blob has its
-own key, which is wrapped for its label.
+A blob is a chain of chunks in the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015), under AES-256-GCM or,
+where the scope's key is of suite ``gm``, SM4-GCM: the nonce counts the chunks and marks the last, so that none can be
+dropped, doubled, moved or cut off. Each blob has its own key, which is wrapped for its label.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from datasets.keys import KEY_BYTES, Keystore, Random, WrappedKeys, data_key, wrap
 from datasets.objects import Objects
+from datasets.suites import SUITES, SuiteName
 from policies.entry import Entry
 from policies.errors import Tampered
 
@@ -29,11 +27,13 @@ class Blob:
         sha256: Name of the encrypted object.
         label: What it is, such as ``"submission/s-7/upload"``; it is bound to the bytes.
         size: Bytes of the content.
+        suite: Whose cipher it is under.
     """
 
     sha256: str
     label: str
     size: int
+    suite: SuiteName = "intl"
 
 
 class Vault:
@@ -47,11 +47,12 @@ class Vault:
     def put(self, raw: bytes, label: str, entry: Entry) -> Blob:
         """Return where ``raw`` now is. The key row is committed with ``entry`` before the blob can be found."""
         key = self._random(KEY_BYTES)
-        staged = self._objects.stage(seal_chunks(_split(raw), key, label))
-        row = wrap(self._keystore.scope_key(self._scope), key, staged.name, entry.at, self._random)
+        scope_key = self._keystore.scope_key(self._scope)
+        staged = self._objects.stage(seal_chunks(_split(raw), key, label, scope_key.suite))
+        row = wrap(scope_key, key, staged.name, entry.at, self._random)
         self._keys.put((row,), entry)
         self._objects.settle(staged)
-        return Blob(staged.name, label, len(raw))
+        return Blob(staged.name, label, len(raw), scope_key.suite)
 
     def get(self, blob: Blob) -> bytes:
         """Return the content. The caller logs the read.
@@ -61,7 +62,7 @@ class Vault:
             Tampered: the bytes or the label do not fit.
         """
         key = data_key(self._keystore, self._keys, blob.sha256, self._scope)
-        return b"".join(open_chunks(self._objects.get(blob.sha256), key, blob.label))
+        return b"".join(open_chunks(self._objects.get(blob.sha256), key, blob.label, blob.suite))
 
     def shred(self, blob: Blob, entry: Entry) -> None:
         """Destroy a blob: its key first, with ``entry``, then its bytes."""
@@ -69,32 +70,30 @@ class Vault:
         self._objects.delete(blob.sha256)
 
 
-def seal_chunks(chunks: Iterable[bytes], key: bytes, label: str) -> Iterator[bytes]:
+def seal_chunks(chunks: Iterable[bytes], key: bytes, label: str, suite: SuiteName = "intl") -> Iterator[bytes]:
     """Yield the encrypted chunks. Every chunk but the last must have ``CHUNK_BYTES``; the key serves once."""
-    cipher, aad = AESGCM(key), label.encode()
+    seal, aad = SUITES[suite].seal, label.encode()
     waiting, number = None, 0
     for chunk in chunks:
         if waiting is not None:
-            yield cipher.encrypt(_nonce(number, last=False), waiting, aad)
+            yield seal(key, _nonce(number, last=False), waiting, aad)
             number += 1
         waiting = chunk
-    yield cipher.encrypt(_nonce(number, last=True), waiting or b"", aad)
+    yield seal(key, _nonce(number, last=True), waiting or b"", aad)
 
 
-def open_chunks(raw: bytes, key: bytes, label: str) -> Iterator[bytes]:
+def open_chunks(raw: bytes | memoryview, key: bytes, label: str, suite: SuiteName = "intl") -> Iterator[bytes]:
     """Yield the content chunk by chunk.
 
     Raises:
         Tampered: a chunk was changed, moved, dropped or added, or the label is another.
     """
-    cipher, aad, step = AESGCM(key), label.encode(), CHUNK_BYTES + TAG_BYTES
+    unseal, aad, step = SUITES[suite].open, label.encode(), CHUNK_BYTES + TAG_BYTES
     pieces = range(0, max(len(raw), 1), step)
     for number, start in enumerate(pieces):
         try:
-            yield cipher.decrypt(
-                _nonce(number, last=number == len(pieces) - 1), memoryview(raw)[start : start + step], aad
-            )
-        except (InvalidTag, ValueError):
+            yield unseal(key, _nonce(number, last=number == len(pieces) - 1), bytes(raw[start : start + step]), aad)
+        except Tampered:
             raise Tampered("an encrypted blob does not open: changed bytes or another label") from None
 
 

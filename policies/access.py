@@ -72,6 +72,7 @@ class Action(StrEnum):
     DATASET_USE = "dataset.use"  # a hospital's own view of how its patients' data were used
     DATASET_ASSESS = "dataset.assess"
     DATASET_LEAVE = "dataset.leave"
+    DATASET_TAKE_OUT = "dataset.take-out"
     PERMIT_CREATE = "permit.create"
     PERMIT_SUBMIT = "permit.submit"
     PERMIT_SHOW = "permit.show"

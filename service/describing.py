@@ -1,7 +1,8 @@
 """Describing datasets and finding them: words in Chinese and English, filters, and which fit a partner's purpose."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from datasets import search as words
 from datasets.duo import CONDITIONS, COVERS, Intent, match
 from datasets.versions import LEVELS
-from policies.access import Action
+from policies.access import Action, Resource
 from policies.errors import Misuse
 from policies.people import Person, Role
 from policies.states import VersionState
@@ -19,6 +20,7 @@ from service.database import reading, unit_of_work
 from service.facility import Facility
 from service.models import DatasetRow, VersionRow
 from service.models_governance import TermRow
+from service.shelf import Shelf, shelf
 from service.sight import REVIEWERS, dataset_in, level_of, resource_of_dataset, resources_in
 
 TEXTS = ("title_zh", "title_en", "description_zh", "description_en", "contact", "retention_basis", "collection")
@@ -82,16 +84,15 @@ def find(facility: Facility, person: Person, wanted: Wanted, *, limit: int = 20,
     """
     if not 1 <= limit <= SHOWN or offset < 0:
         raise Misuse(f"ask for 1 to {SHOWN} datasets at a time")
-    query = _query(person, wanted)
     with reading(facility.database) as session:
-        rows = session.scalars(query.limit(limit + 1).offset(offset)).all()
-        seen = resources_in(session, rows[:limit])
-    shown = [
-        shape(row)
-        for row, resource in zip(rows, seen, strict=False)
-        if facility.may(person, Action.DATASET_LIST, resource)
-    ]
-    return {"items": shown, "next": offset + limit if len(rows) > limit else None}
+        kept = shelf(session, facility.database, shape)
+        if kept is None:
+            rows = session.scalars(_query(person, wanted).limit(limit + 1).offset(offset)).all()
+            page = [(shape(row), resource) for row, resource in zip(rows, resources_in(session, rows), strict=True)]
+    if kept is not None:
+        page = list(islice(_matching(kept, person, wanted), offset, offset + limit + 1))
+    shown = [one for one, resource in page[:limit] if facility.may(person, Action.DATASET_LIST, resource)]
+    return {"items": shown, "next": offset + limit if len(page) > limit else None}
 
 
 def fitting(facility: Facility, person: Person, intent: Intent) -> list[dict[str, Any]]:
@@ -134,6 +135,28 @@ def index(session: Session, row: DatasetRow) -> None:
     session.add_all(TermRow(term=term, dataset=row.id, weight=weight) for term, weight in words.index(said).items())
 
 
+def _matching(kept: Shelf, person: Person, wanted: Wanted) -> Iterator[tuple[dict[str, Any], Resource]]:
+    """Yield what ``_query`` finds, in its order, from memory."""
+    marked = [kept.words.get(one, {}) for term in (wanted.theme, wanted.modality) for one in words.question(term)]
+    wide = _wide(wanted.purpose)
+    for name in kept.ranked(words.question(wanted.text)):
+        one = kept.kept[name]
+        own = Role.DATA_OFFICER in person.roles and one.resource.org == person.org
+        if (
+            (one.resource.state == "published" or own or person.roles & REVIEWERS)
+            and wanted.owner in ("", one.resource.org)
+            and wanted.data_class in ("", one.data_class)
+            and all(weights.get(name, 0) >= words.WEIGHTS["keywords"] for weights in marked)
+            and (not wanted.purpose or any(code in said for code in wide for said in one.purposes))
+        ):
+            yield one.shown, one.resource
+
+
+def _wide(purpose: str) -> list[str]:
+    """Return the codes of consent that cover a purpose."""
+    return [purpose, *(code for code, covered in COVERS.items() if purpose in covered)]
+
+
 def _query(person: Person, wanted: Wanted) -> sa.Select[DatasetRow]:
     query = sa.select(DatasetRow)
     if asked := words.question(wanted.text):
@@ -160,7 +183,7 @@ def _query(person: Person, wanted: Wanted) -> sa.Select[DatasetRow]:
                 )
             )
     if wanted.purpose:
-        wide = [wanted.purpose, *(code for code, covered in COVERS.items() if wanted.purpose in covered)]
+        wide = _wide(wanted.purpose)
         told = sa.cast(DatasetRow.document["purposes"], sa.String)
         query = query.where(sa.or_(*(told.contains(code) for code in wide)))
     return query.order_by(DatasetRow.id)

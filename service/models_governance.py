@@ -41,6 +41,14 @@ class TermRow(Base):
     weight: Mapped[int]
 
 
+class ChangesRow(Base):
+    """How often a dataset, its versions or its words changed; the database counts by itself."""
+
+    __tablename__ = "catalogue_changes"
+    dataset: Mapped[str] = mapped_column(ID, primary_key=True)
+    changes: Mapped[int]
+
+
 class NoticeRow(Governed):
     """Something an organisation was told: a permit that ends soon, an incident, a withdrawal."""
 

@@ -21,6 +21,7 @@ from service.facility import Facility
 from service.models import ExtractRow, PermitRow, SubmissionRow
 from service.models_governance import DraftRow
 from service.notices import tell
+from service.retaining import end_versions
 from service.stopping import shred_extracts, stop_runs
 from service.submissions import shred_upload
 
@@ -36,6 +37,7 @@ def make_rounds(facility: Facility) -> dict[str, int]:
         "extracts": _expire_extracts(facility),
         "uploads": _shred_uploads(facility),
         "drafts": _drop_drafts(facility),
+        "versions": end_versions(facility),
     }
 
 

@@ -20,14 +20,23 @@ PATIENCE = timedelta(seconds=1)
 
 
 def stop_runs(
-    facility: Facility, *, permits: Collection[str] = (), dataset: str | None = None, code: str
+    facility: Facility,
+    *,
+    permits: Collection[str] = (),
+    dataset: str | None = None,
+    versions: Collection[int] | None = None,
+    code: str,
 ) -> tuple[str, ...]:
-    """Return the runs that were stopped: of some permits, or all of a dataset. Stopping again stops nothing.
+    """Return the runs that were stopped: of some permits, or all of a dataset, or of some of its versions.
+
+    Stopping again stops nothing.
 
     A run that has not seen its data gives its charge back; of every other the charge stays. Its keys are destroyed,
     so its noise cannot be made again; a worker that still runs is ended at its next look (``is_stopped``).
     """
     asked = RunRow.permit.in_(list(permits)) if dataset is None else RunRow.document["dataset"].as_string() == dataset
+    if versions is not None:
+        asked = sa.and_(asked, RunRow.document["version"].as_integer().in_(list(versions)))
     with reading(facility.database) as session:
         found = session.scalars(sa.select(RunRow.id).where(asked, RunRow.state.in_(LIVE)).order_by(RunRow.id)).all()
     return tuple(run for run in found if _stop(facility, run, code))

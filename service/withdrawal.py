@@ -128,7 +128,7 @@ def leave(facility: Facility, person: Person, confirm: str) -> dict[str, Any]:
 
     Every version of its datasets, its uploads and quarantines become unreadable at once; permits on them are revoked.
     What was charged stays in the ledger, and what was logged in the log. What it wants to
-    take along it fetches beforehand, extract by extract: nothing is handed over here.
+    take along it takes out beforehand (``takeout``): nothing is handed over here.
 
     Raises:
         Refused, Misuse: naming the rule.
@@ -146,7 +146,7 @@ def leave(facility: Facility, person: Person, confirm: str) -> dict[str, Any]:
 
 def risk_of(facility: Facility, manifest: Manifest) -> Risk:
     """Return the re-identification risk of a version, measured on what it publishes of patients."""
-    people = facility.store.scan(manifest, "person").collect()
+    people = facility.store.rows(manifest, "person")
     quasi = tuple(name for name in QUASI if name in people.columns)
     if not quasi:
         share = 1 / max(1, people.height)  # all are alike
@@ -360,7 +360,7 @@ def _newest(facility: Facility, dataset: str) -> Manifest:
 
 def _renamed(facility: Facility, live: Manifest, table: str, gone: str, kept: str) -> pl.DataFrame:
     """Return a table's rows with one pseudonym for both; of a person's two rows the kept one's stays."""
-    rows = facility.store.scan(live, table).collect()
+    rows = facility.store.rows(live, table)
     if table == "person":
         return rows.filter(pl.col("patient") != gone)
     return rows.with_columns(pl.col("patient").replace({gone: kept}))

@@ -83,7 +83,7 @@ def postgres_server() -> Iterator[str]:
             "--locale=C.UTF-8",
             "--no-sync",
         ]
-        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c max_connections=200"
+        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c max_connections=200 -c fsync=off"
         _run(prefix, initdb)
         _run(prefix, [POSTGRES / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start"])
         try:

@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ from training_sandbox.plan import OVERFLOW_SHARE, DPPlan, Mechanism
 
 GRID = 1e-3
 PRV_ERROR = 0.01
+LEAST_SIGMA = 0.2
+"""Calibration gives no less noise, whatever epsilon it may spend."""
+_remembered = lru_cache(maxsize=1024)
+"""A service asks for the same plan at the estimate, at submission and for the certificate: once is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,13 @@ def epsilon(plan: DPPlan) -> Epsilon:
 
 def epsilon_of_events(events: Iterable[Mechanism], delta: float) -> Epsilon:
     """Return epsilon of several mechanisms on the same patients, fixed in advance, at ``delta``."""
-    charged = list(events)
+    charged = tuple(events)
     return Epsilon(_pld(charged, delta), _prv(charged, delta), _rdp(charged, delta), delta)
 
 
 def pld_epsilon(events: Iterable[Mechanism], delta: float) -> float:
     """Return the reported figure alone, several times faster than with its cross-checks."""
-    return _pld(list(events), delta)
+    return _pld(tuple(events), delta)
 
 
 def noise_multiplier(target: float, delta: float, *, sampling_rate: float, steps: int) -> float:
@@ -80,16 +85,20 @@ def noise_multiplier(target: float, delta: float, *, sampling_rate: float, steps
 
     def spent(sigma: float) -> float:
         kind: Any = "gaussian" if sampling_rate == 1 else "poisson-gaussian"
-        return _pld([Mechanism(kind=kind, q=sampling_rate, sigma=sigma, steps=steps)], core)
+        return _pld((Mechanism(kind=kind, q=sampling_rate, sigma=sigma, steps=steps),), core)
 
     high = 1.0
     while spent(high) > target:
         high *= 2
         if high > 1_000:
             raise Misuse(f"epsilon {target:g} cannot be met with this sampling rate and number of steps")
-    low = high / 2 if high > 1 else 0.2
-    while high - low > 1e-3:
-        middle = (low + high) / 2
+    low = high / 2
+    while low > LEAST_SIGMA and spent(low) <= target:
+        low, high = max(low / 2, LEAST_SIGMA), low
+    while high - low > 1e-3:  # false position: log epsilon is nearly a line, and a look is slow
+        above, below = (math.log(max(spent(end), 1e-9) / target) for end in (low, high))
+        share = above / (above - below) if above > below else 0.5
+        middle = min(max(low + (high - low) * share, low + 5e-4), high - 5e-4)
         low, high = (low, middle) if spent(middle) <= target else (middle, high)
     return math.ceil(high * 1e4) / 1e4
 
@@ -103,7 +112,8 @@ def _event(mechanism: Mechanism) -> Any:
     return da.SelfComposedDpEvent(once, mechanism.steps)
 
 
-def _pld(events: list[Mechanism], delta: float) -> float:
+@_remembered
+def _pld(events: tuple[Mechanism, ...], delta: float) -> float:
     from dp_accounting.pld import PLDAccountant
 
     accountant = PLDAccountant(value_discretization_interval=GRID)
@@ -112,7 +122,8 @@ def _pld(events: list[Mechanism], delta: float) -> float:
     return float(accountant.get_epsilon(delta))
 
 
-def _rdp(events: list[Mechanism], delta: float) -> float:
+@_remembered
+def _rdp(events: tuple[Mechanism, ...], delta: float) -> float:
     from dp_accounting.rdp import RdpAccountant
 
     accountant = RdpAccountant()
@@ -121,7 +132,8 @@ def _rdp(events: list[Mechanism], delta: float) -> float:
     return float(accountant.get_epsilon(delta))
 
 
-def _prv(events: list[Mechanism], delta: float) -> float:
+@_remembered
+def _prv(events: tuple[Mechanism, ...], delta: float) -> float:
     from opacus.accountants import PRVAccountant
 
     accountant = PRVAccountant()

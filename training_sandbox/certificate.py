@@ -36,7 +36,7 @@ SCHEMA = "medtrain.certificate/1"
 TRUST_SCHEMA = "medtrain.trust/1"
 MAXIMUM_FILE = 256 << 20
 GENERATOR = (
-    "ChaCha20 keyed by HMAC-SHA256(run key; purpose, step, tensor); Box-Muller on 53-bit uniforms; lattice 2^-24"
+    "ChaCha20 keyed by HMAC-SHA256(run key; purpose, step, tensor); Box-Muller on 52-bit uniforms; lattice 2^-24"
 )
 
 CAVEATS = (
@@ -46,7 +46,7 @@ CAVEATS = (
     "Epsilon covers this run and its one evaluation; what a patient has spent over all runs stands in the ledger.",
     "Training and held-out patients are different people, told apart by a keyed hash; each is charged for one part.",
     "Floating point: gradients and noise lie on one lattice of 2^-24, so sums are exact.",
-    "Not proved: a uniform of 53 bits cuts the Gaussian at 8.57 standard deviations.",
+    "Not proved: a uniform of 52 bits cuts the Gaussian at 8.49 standard deviations.",
     "Not proved: errors of float64 move a number across a lattice edge with probability of about sigma * 1e-9.",
     "The facility attests what its service recorded. The log shows when, and that it cannot be taken back unseen.",
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 
 from training_sandbox.settings import Optimiser
+from training_sandbox.vectors import joined, named
 
 Tensors = dict[str, torch.Tensor]
 _SECOND = 0.999
@@ -46,7 +47,6 @@ class Updates:
         """
         self._settings, self._steps, self._noise = settings, steps, noise
         self._shapes = {name: value.shape for name, value in params.items()}
-        self._sizes = [value.numel() for value in params.values()]
         self._vector = torch.cat([value.double().flatten() for value in params.values()])
         self._first = torch.zeros_like(self._vector)
         self._second = torch.zeros_like(self._vector) if settings.name != "sgd" else self._first
@@ -68,9 +68,9 @@ class Updates:
         """Take one step along ``gradient`` (float64, one tensor for each parameter)."""
         self._step += 1
         settings = self._settings
-        slope = torch.cat([gradient[name].flatten() for name in self._shapes])
+        slope = joined(gradient[name] for name in self._shapes)  # perhaps the caller's memory: not written to
         if settings.weight_decay:
-            slope.add_(self._vector, alpha=settings.weight_decay)
+            slope = slope.add(self._vector, alpha=settings.weight_decay)
         self._vector.add_(self._direction(slope), alpha=-rate(settings, self._step, self._steps))
         if settings.ema:
             self._total.mul_(settings.ema).add_(self._vector, alpha=1 - settings.ema)
@@ -85,8 +85,7 @@ class Updates:
         return self._named((self._total / self._kept if self._kept else self._vector).float())
 
     def _named(self, vector: torch.Tensor) -> Tensors:
-        parts = torch.split(vector, self._sizes)
-        return {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
+        return named(vector, self._shapes)
 
     def _direction(self, slope: torch.Tensor) -> torch.Tensor:
         """Return the direction of descent.

@@ -44,6 +44,8 @@ class Speed:
         device: A torch device: ``cpu``, ``cuda``, ``cuda:1`` or another one with a torch backend.
         precision: Of forward and backward pass; norms, clipping, sums and noise are always float32 or better.
         compile: Whether a compiler may be asked, where one is at hand and the run is long enough.
+        engine: ``measured`` takes what is fastest on random data; the others are taken as named, ``opacus-hooks`` and
+            ``opacus-ghost`` as a second opinion (ghost where patients have one record each).
         packed: Lay out real records only. Faster where patients have fewer records than they may have, but the time
             of a step then tells how many records were drawn: for data of class ``demonstration``.
     """
@@ -52,6 +54,7 @@ class Speed:
     device: str = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = True
+    engine: Literal["measured", "bookkeeping", "vmap", "opacus-hooks", "opacus-ghost"] = "measured"
     packed: bool = False
 
 

@@ -171,8 +171,9 @@ def _check_noise(subject: _Subject, table: Patients, plan: DPPlan) -> None:
 
 
 def _noise(subject: _Subject, plan: DPPlan, step: int) -> torch.Tensor:
-    zero = torch.zeros(sum(subject.params[name].numel() for name in subject.trained), dtype=torch.float64)
-    return noise.add(zero, plan.noise_multiplier, KEY, step, GRADIENT)
+    count = sum(subject.params[name].numel() for name in subject.trained)
+    zero = torch.zeros(count, dtype=torch.float64, device=next(iter(subject.params.values())).device)
+    return noise.add(zero, plan.noise_multiplier, KEY, step, GRADIENT).cpu()
 
 
 def _check_sampler(plan: DPPlan) -> None:

@@ -10,6 +10,7 @@ from training_sandbox.graph.run import Forward
 from training_sandbox.losses import LossFunction
 from training_sandbox.patients import Patients
 from training_sandbox.plan import DEFAULT_SPEED, DPPlan, Speed
+from training_sandbox.vectors import joined, named
 
 Tensors = dict[str, torch.Tensor]
 GRADIENT = "gradient"
@@ -61,7 +62,6 @@ def gradient(
     if prepare is not None:
         batch = prepare(batch, run_key, step)
     total = engine(forward, loss, params, batch, plan.clip, microbatch=speed.microbatch)
-    flat = torch.cat([value.flatten() for value in total.values()])
+    flat = joined(total.values())
     noisy = noise.add(flat, plan.noise_multiplier, run_key, step, GRADIENT).mul_(plan.clip / plan.expected_patients)
-    parts = torch.split(noisy, [value.numel() for value in total.values()])
-    return {name: part.view(total[name].shape) for name, part in zip(total, parts, strict=True)}
+    return named(noisy, {name: value.shape for name, value in total.items()})

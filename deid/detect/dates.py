@@ -380,7 +380,7 @@ def _by(hint: str, before: int, after: int) -> Callable[[str], list[tuple[int, i
 
 
 # Trigger -> the stretches in which its forms can stand.
-_WHERE = {
+_WHERE: dict[str, Callable[[str], Sequence[tuple[int, int]]]] = {
     "-/.": _by(r"[0-9] ?[-/.] ?[0-9]", 14, 18),
     "-/. ": _by(r"[0-9] ?[-/. ] ?[0-9]", 14, 18),
     "-/": _by(r"[0-9][-/][0-9]", 24, 12),

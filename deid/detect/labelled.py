@@ -5,6 +5,7 @@
 # patterns and word lists are read, searched and compared as one line each
 
 import re
+import string
 from collections.abc import Iterator
 
 from deid.detect import windows
@@ -129,7 +130,7 @@ def find(text: str, source: str) -> Iterator[Span]:
                     yield Span(match.start(1), match.end(1), label, 0.8 if label in ("BANK", "PHONE") else 0.96, source)
     stretches = []
     if _LETTERS.search(text):
-        stretches = list(windows.merged(text, _cued(text, _LINKED_ENGLISH, 44)))
+        stretches = list(windows.merged(text, _cued_english(text)))
     if stretches:
         for label, rule in _ENGLISH_RULES:
             for match in windows.found(text, rule, stretches):
@@ -174,6 +175,23 @@ def _cued(text: str, linked: re.Pattern[str], reach: int) -> Iterator[tuple[int,
     for match in _WORTH.finditer(text):
         digit = _FIRST_DIGIT.search(text, match.start())
         cue = linked.search(text, max(0, match.start() - reach), digit.start() if digit else match.end())
+        if cue:
+            yield cue.start(), match.end() + 40
+
+
+# All that an English cue and its link are made of; the last four are i, s and k when case is ignored.
+_JOINING = " .'/:=#_-"
+_ENGLISH_LINKS = f"{string.ascii_letters}\u0130\u0131\u017f\u212a{_JOINING}"
+
+
+def _cued_english(text: str) -> Iterator[tuple[int, int]]:
+    """Yield what ``_cued`` gives for English cues, looking only where the characters before a value can hold one."""
+    for match in _WORTH.finditer(text):
+        digit = _FIRST_DIGIT.search(text, match.start())
+        end = digit.start() if digit else match.end()
+        before = text[max(0, match.start() - 44) : end]
+        near = before[len(before.rstrip(_ENGLISH_LINKS)) :]
+        cue = _LINKED_ENGLISH.search(text, end - len(near), end) if near.strip(_JOINING) else None
         if cue:
             yield cue.start(), match.end() + 40
 

@@ -57,15 +57,16 @@ def _name(text: str, name: str, *, certain: bool) -> Iterator[Span]:
         yield from _literal(text, name, 0.9)
         surname = name[:2] if name[:2] in COMPOUND and len(name) > 2 else name[:1]
         given = name[len(surname) :]
-        if surname[0] in SURNAMES or certain:
+        if surname in text and (surname[0] in SURNAMES or certain):
             for match in re.finditer(
                 rf"(?:[老小阿大]{re.escape(surname)}(?![年人家师高便时])|{re.escape(surname)}(?={_TITLE.pattern}))",
                 text,
             ):
                 yield Span(match.start(), match.end(), "NAME", 0.8, NAME)
-        spaced = r"[ \n·_-]{0,3}".join(map(re.escape, name))
-        for match in re.finditer(spaced, text):
-            yield Span(match.start(), match.end(), "NAME", 0.9, NAME)
+        if all(character in text for character in name):  # to compile an expression costs more than to look
+            spaced = r"[ \n·_-]{0,3}".join(map(re.escape, name))
+            for match in re.finditer(spaced, text):
+                yield Span(match.start(), match.end(), "NAME", 0.9, NAME)
         if (
             len(given) == 2
             and (certain or given_weight(given) >= 0.8)
@@ -73,7 +74,7 @@ def _name(text: str, name: str, *, certain: bool) -> Iterator[Span]:
             and given not in NOT_NAMES
         ):
             yield from _literal(text, given, 0.7)
-        if certain and given:
+        if certain and given and (surname in text or given[-1] in text):
             for match in re.finditer(
                 rf"{re.escape(surname)}(?:某某?|[*xX×]{{1,2}})|(?:阿|小|老){re.escape(given[-1])}(?=[,。;、 说的])",
                 text,
@@ -84,9 +85,10 @@ def _name(text: str, name: str, *, certain: bool) -> Iterator[Span]:
             if len(part) >= 2:
                 yield from _literal(text, part, 0.8)
     elif re.fullmatch(r"[A-Za-z][A-Za-z .,'-]+", name):
+        cased = text.casefold()
         for part in {name, *re.split(r"[ ,]+", name)}:
             bare = part.strip(".,")
-            if len(bare) >= 3:
+            if len(bare) >= 3 and bare.casefold() in cased:
                 for match in re.finditer(
                     rf"(?<![A-Za-z]){re.escape(bare)}(?![A-Za-z])", text, re.IGNORECASE if certain else 0
                 ):
@@ -134,6 +136,8 @@ def _whole(dense: str, at: int, end: int, form: str) -> bool:
 
 
 def _tail(text: str, needle: str, label: str) -> Iterator[Span]:
+    if needle[-4:] not in text.casefold():
+        return
     for match in re.finditer(rf"(?<![0-9A-Za-z]){re.escape(needle[-4:])}(?![0-9A-Za-z])", text, re.IGNORECASE):
         if re.search(
             r"(?:尾号|末四位|后四位|后4位|ending in|last four|last 4)[^0-9]{0,6}$",

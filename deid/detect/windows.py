@@ -6,6 +6,7 @@ tried only before the places where 医院 stands. Windows depend on the text alo
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 _FOREIGN = re.compile("[^\u3400-\u9fff]{3,}")
 _WORD = re.compile("[A-Z](?:[a-zà-öø-ÿ]|[A-Z.])|[a-z] [A-Z]|[a-z]{2,} [a-z]{2,}")
@@ -40,12 +41,13 @@ def found(text: str, pattern: re.Pattern[str], stretches: Iterable[tuple[int, in
         yield from pattern.finditer(text, low, high)
 
 
-def latin(text: str) -> list[tuple[int, int]]:
+@lru_cache(maxsize=1)  # several rules ask for the same text in turn
+def latin(text: str) -> tuple[tuple[int, int], ...]:
     """Return the stretches without Chinese characters in which Latin words stand; a whole text in Latin script is one.
 
     >>> latin("患者John Smith，CT示：5mm")
-    [(2, 13)]
+    ((2, 13),)
     """
     if not _WORD.search(text):
-        return []
-    return [match.span() for match in _FOREIGN.finditer(text) if _WORD.search(text, *match.span())]
+        return ()
+    return tuple(match.span() for match in _FOREIGN.finditer(text) if _WORD.search(text, *match.span()))

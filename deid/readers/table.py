@@ -25,6 +25,7 @@ from deid.records import Reading, Records, Reject
 from deid.step import RowsLost
 from policies.errors import BadInput
 
+CELLS = 400_000  # of one reading of ``read_pieces``
 CONTINUATION_LINES = 200  # a quoted cell may not run over more lines than this
 UNPACKED_BYTES = 1 << 30
 
@@ -81,6 +82,8 @@ def read(source: Source, records: Records) -> Reading:
 def read_pieces(source: Source, records: Records, most: int) -> Iterator[Reading]:
     """Yield what ``read`` gives for a csv or tsv source, in readings of at most ``most`` rows and rejects each.
 
+    Of a wide table a reading has fewer rows, so that it holds ``CELLS`` cells at most, or a row.
+
     A file is read three times (encoding, quoting rules, rows) and never held whole.
 
     Raises:
@@ -98,7 +101,8 @@ def read_pieces(source: Source, records: Records, most: int) -> Iterator[Reading
             reject = Reject(source.name, index, 0, problem.code, records.read(name))
             yield Reading({"row": pl.DataFrame(schema=_PLACE)}, (reject,), 1)
             continue
-        yield from _readings(source, index, names, shaped, most, counted - 1 if strict else None)
+        bounded = max(min(most, CELLS // len(names)), 1)
+        yield from _readings(source, index, names, shaped, bounded, counted - 1 if strict else None)
 
 
 def _readings(

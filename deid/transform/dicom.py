@@ -12,14 +12,21 @@ Source: DICOM PS3.15 2026c Annex E, Table E.1-1 and its options; CID 7050; PS3.5
 import hmac
 import io
 import re
+import struct
 import subprocess
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Protocol
 
-from pydicom.dataelem import DataElement
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from deid.policy import Dates, Profile
 from deid.readers.dicom import quietly, skim
@@ -70,7 +77,17 @@ _SHORT = re.compile(r"[A-Za-z0-9._\- ]{1,16}\Z")
 _NUMBER = re.compile(r"\s*[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?\s*\Z")
 _DAY = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})(.*)\Z", re.DOTALL)
 _CLOCK = re.compile(r"(?:\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?)?(?:[+-]\d{4})?\s*\Z")
-_BINARY = frozenset({"FL", "FD", "SL", "SS", "UL", "US", "SV", "UV", "AT", "OW", "OF", "OD", "OL"})
+_WIDTHS = {
+    "FL": 4, "FD": 8, "SL": 4, "SS": 2, "UL": 4, "US": 2, "SV": 8, "UV": 8, "AT": 4, "OW": 2, "OF": 4, "OD": 8, "OL": 4,
+}  # fmt: skip
+_BINARY = frozenset(_WIDTHS)  # by value representation the bytes of one value
+_WORDS = frozenset({"AE", "AS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
+# The same shapes over the bytes of a whole value, several joined by backslashes, padded at its end.
+_ENCODED = {
+    "CS": re.compile(rb"[A-Z0-9_ ]{0,16}(?:\\[A-Z0-9_ ]{0,16})*[ \0]?\Z"),
+    "DS": re.compile(rb" *[+-]?\d+\.?\d*(?:[eE][+-]?\d+)? *(?:\\ *[+-]?\d+\.?\d*(?:[eE][+-]?\d+)? *)*\Z"),
+    "IS": re.compile(rb" *[+-]?\d{1,9} *(?:\\ *[+-]?\d{1,9} *)*\Z"),
+}
 
 
 class ImageRefused(BadInput):
@@ -257,14 +274,24 @@ class _Cleaner:
         self._days, self._key, self._options, self._table = days, key, options, annex_e()
         kept = self._table.characteristics if options.characteristics else frozenset()
         self._removed = removed()
+        self._free = _unlisted()
         self._safe = {(group, last) for _, group, last in self._table.safe_private}
         self._retained = kept | (self._table.device if options.device else frozenset())
+        if self._retained:
+            self._free -= self._retained
 
     def clean(self, source: Dataset) -> Dataset:
         clean = Dataset()
-        for tag in sorted(source.keys()):
+        for tag in sorted(source.keys(), key=int):
             if self._gone(int(tag)):
                 continue
+            raw = source.get_item(tag)
+            if isinstance(raw, RawDataElement):
+                if self._as_it_stands(raw):
+                    clean[tag] = raw
+                    continue
+                if raw.VR in _WORDS and int(tag) in self._free and keyword_for_tag(tag) not in KEPT_TEXT:
+                    continue  # words that nothing asks for go unread
             made = self._one(source[tag], clean)
             if made is not None:
                 clean.add(made)
@@ -278,6 +305,17 @@ class _Cleaner:
             return not self._options.safe_private or (tag >> 16, tag & 0xFF) not in self._safe or not tag & 0xF000
         return (tag in self._removed and tag not in self._retained) or tag >> 16 & 0xFF00 in {0x5000, 0x6000}
 
+    def _as_it_stands(self, raw: RawDataElement) -> bool:
+        """Return whether ``_one`` would keep the value of an element: numbers and codes pass without being decoded."""
+        tag, kind, value = raw.tag, raw.VR, raw.value
+        if kind is None or not value or len(value) & 1 or raw.length != len(value) or int(tag) not in self._free:
+            return False
+        width = _WIDTHS.get(kind)
+        if width is not None:
+            return len(value) % width == 0
+        shape = _ENCODED.get(kind)
+        return shape is not None and shape.match(value) is not None
+
     def _one(self, element: DataElement, clean: Dataset) -> DataElement | None:
         tag, name, kind = element.tag, element.keyword, element.VR
         if tag.is_private:
@@ -285,11 +323,11 @@ class _Cleaner:
         if not name or name in STRICTER:
             return None
         action = self._table.actions.get(tag, "")
+        if kind in {"DA", "DT", "TM"} and name not in NEVER_SHIFTED:
+            return DataElement(tag, kind, self._times(element))
         if tag in self._retained:
             kept = _retained(element)
             return None if kept is None else DataElement(tag, kind, kept)
-        if kind in {"DA", "DT", "TM"} and name not in NEVER_SHIFTED:
-            return DataElement(tag, kind, self._times(element))
         if name == "ContentSequence" and self._options.structured:
             action = ""
         if action.startswith("Z"):
@@ -339,6 +377,17 @@ class _Cleaner:
         return DataElement(element.tag, element.VR, element.value)
 
 
+@cache
+def _unlisted() -> frozenset[int]:
+    """Return the public attributes that neither the table nor this module names: judged by their value alone."""
+    listed = annex_e().actions
+    return frozenset(
+        tag
+        for tag, (_, _, _, _, name) in DicomDictionary.items()
+        if name and tag not in listed and name not in STRICTER and name != "PixelData"
+    )
+
+
 def _texts(element: DataElement) -> list[str]:
     value = element.value
     return [str(part) for part in value] if element.VM > 1 else [str(value if value is not None else "")]
@@ -347,7 +396,7 @@ def _texts(element: DataElement) -> list[str]:
 def _retained(element: DataElement) -> object:
     """Return a retained value in a shape that leaves no room for a name; ages over 89 are pooled."""
     texts = _texts(element)
-    if element.keyword == "PatientAge":
+    if element.VR == "AS":
         found = _AGE.match(texts[0])
         years = found is not None and found[2] == "Y" and int(found[1]) > OLDEST
         return (f"{OLDEST + 1:03d}Y" if years else element.value) if found else None
@@ -374,9 +423,29 @@ def _written(source: Dataset, clean: Dataset, pseudonym: str, key: bytes, done: 
     meta.MediaStorageSOPInstanceUID = UID(new_uid(str(source.get("SOPInstanceUID", "")), key))
     meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
     meta.ImplementationClassUID, meta.ImplementationVersionName = IMPLEMENTATION, "MEDTRAIN"
+    if source.original_encoding == (False, True) and meta.TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
+        return _encoded(clean, meta)
     clean.file_meta, clean.preamble = meta, bytes(128)
     out = io.BytesIO()
     clean.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _encoded(clean: Dataset, meta: FileMetaDataset) -> bytes:
+    """Return what ``save_as`` writes in explicit little endian (PS3.5 7.1.2), raw elements as they stand."""
+    out = DicomBytesIO()
+    out.is_implicit_VR, out.is_little_endian = False, True
+    out.write(bytes(128) + b"DICM")
+    write_file_meta_info(out, meta)
+    for tag in sorted(clean.keys(), key=int):
+        element = clean.get_item(tag)
+        if isinstance(element, RawDataElement) and element.VR is not None and element.value is not None:
+            number, kind, length = int(tag), element.VR.encode(), len(element.value)
+            form, gap = ("<HH2sHL", (0,)) if element.VR in EXPLICIT_VR_LENGTH_32 else ("<HH2sH", ())
+            out.write(struct.pack(form, number >> 16, number & 0xFFFF, kind, *gap, length))
+            out.write(element.value)
+        else:
+            write_data_element(out, element, "ISO_IR 192")
     return out.getvalue()
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from datasets.duo import Intent
@@ -17,6 +18,7 @@ from service import (
     measuring,
     openness,
     rights,
+    takeout,
     withdrawal,
 )
 from service.api.caller import Caller, Here
@@ -76,6 +78,13 @@ class Confirm(BaseModel):
     confirm: str
 
 
+class Takeout(BaseModel):
+    """Where all data of one's own go: an X25519 key in base64; and their form: omop, parquet or delta."""
+
+    recipient: str
+    form: str = "omop"
+
+
 class NewExtract(BaseModel):
     """An extract under a permit: the recipient's X25519 key in base64, and the features where not all."""
 
@@ -103,12 +112,12 @@ class NextStep(BaseModel):
 def get_search(
     here: Here, caller: Caller, q: str = "", theme: str = "", modality: str = "", owner: str = "",
     data_class: str = "", purpose: str = "", limit: int = 20, offset: int = 0,
-) -> dict[str, Any]:  # fmt: skip
+) -> JSONResponse:  # fmt: skip
     """Find datasets by words, Chinese or English, and filters."""
     wanted = describing.Wanted(
         text=q[:200], theme=theme, modality=modality, owner=owner, data_class=data_class, purpose=purpose
     )
-    return describing.find(here, caller, wanted, limit=limit, offset=offset)
+    return JSONResponse(describing.find(here, caller, wanted, limit=limit, offset=offset))  # JSON already: not checked
 
 
 @router.post("/fit")
@@ -199,6 +208,13 @@ def get_handles(dataset: str, here: Here, caller: Caller) -> dict[str, Any]:
 def post_departure(here: Here, caller: Caller, sure: Confirm) -> dict[str, Any]:
     """Leave, with all of your hospital's data: every version, upload and key of them is destroyed."""
     return withdrawal.leave(here, caller, sure.confirm)
+
+
+@router.post("/takeout")
+def post_takeout(here: Here, caller: Caller, where: Takeout) -> StreamingResponse:
+    """Take all data of your own hospital out: OMOP CDM, Parquet or Delta files in a parcel sealed to its key."""
+    made = takeout.take_out(here, caller, where.recipient, where.form)
+    return StreamingResponse(made, media_type="application/octet-stream")
 
 
 @router.get("/rights")

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from datasets.objects import LocalObjects
 from policies.entry import Clock, stamp
 from policies.envelope import seal, statement, unseal
-from policies.errors import Conflict, Misuse, NotFound, Tampered
+from policies.errors import Conflict, NotFound, Tampered
 from service.backup import dump
+from service.backup.copying import copy, folders_in
 from service.database import engine, upgrade, wall_clock
-from service.facility import SEALED, Facility, keystore_of
+from service.facility import SEALED, Facility, keystore_of, objects_of
 from service.settings import Settings
 
 TYPE = "urn:medtrain:backup:1"
@@ -26,7 +27,7 @@ STATEMENT, DATABASE, KEYSTORE, OBJECTS, LOG = "backup.json", "database.sealed", 
 
 
 def create(facility: Facility, folder: Path) -> dict[str, Any]:
-    """Return what was backed up into a new folder. Objects are copied where the store is a folder of this machine.
+    """Return what was backed up into a new folder: the objects too, whether they lie in a folder or in a bucket.
 
     Raises:
         Conflict: the folder is there already.
@@ -42,10 +43,12 @@ def create(facility: Facility, folder: Path) -> dict[str, Any]:
     _write(fresh / DATABASE, raw)
     shutil.copy2(facility.settings.home / "keystore", fresh / KEYSTORE)
     shutil.copytree(facility.log.folder, fresh / LOG)
-    local = isinstance(facility.objects, LocalObjects)
-    if local:  # after the database: what it names is then there, and a surplus is swept
+    if isinstance(facility.objects, LocalObjects):  # after the database: what it names is there, a surplus is swept
         shutil.copytree(facility.settings.store, fresh / OBJECTS, copy_function=_link_or_copy)
-    said = {"at": stamp(facility.clock()), "size": checkpoint.size, "root": checkpoint.root.hex(), "objects": local}
+    else:
+        manifests = [f"manifests/{dataset.id}" for dataset in facility.datasets.all()]
+        copy(facility.objects, LocalObjects(fresh / OBJECTS), manifests)
+    said = {"at": stamp(facility.clock()), "size": checkpoint.size, "root": checkpoint.root.hex(), "objects": True}
     subjects = {DATABASE: _digest(fresh / DATABASE), KEYSTORE: _digest(fresh / KEYSTORE)}
     _write(fresh / STATEMENT, seal(statement(subjects, TYPE, said), facility.keystore.signing_key("manifest")))
     fresh.rename(folder)
@@ -74,9 +77,9 @@ def restore(settings: Settings, folder: Path, clock: Clock = wall_clock) -> dict
     shutil.copy2(folder / KEYSTORE, home / KEYSTORE)
     keystore = keystore_of(settings)
     said = _checked(envelope, folder, keystore.signing_key("manifest").public_key())
-    if said["objects"]:
-        if "://" in settings.store:
-            raise Misuse("this backup's objects were in a folder: restore them into one")
+    if "://" in settings.store:
+        copy(LocalObjects(folder / OBJECTS), objects_of(settings), folders_in(folder / OBJECTS))
+    else:
         shutil.copytree(folder / OBJECTS, settings.store, dirs_exist_ok=True)
     shutil.copytree(folder / LOG, home / LOG, dirs_exist_ok=True)
     database = engine(settings.database)

@@ -15,10 +15,11 @@ from datasets.vault import CHUNK_BYTES, open_chunks, seal_chunks
 from policies.errors import Tampered
 from service.database import READ_ONLY
 from service.models import Base
+from service.models_governance import ChangesRow
 from service.models_log import EntryRow, HeadRow, PendingRow, PositionRow
 
 LABEL = "medtrain.backup/1"
-SKIPPED = frozenset({PendingRow.__tablename__, "idempotency_keys"})
+SKIPPED = frozenset({PendingRow.__tablename__, ChangesRow.__tablename__, "idempotency_keys"})
 ROWS = 500
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ class Connection:
         if self._app is not None:
             return asyncio.run(self._in_process(method, url, **arguments))
         try:
-            with httpx.Client(base_url=self._server or "", timeout=PATIENCE) as client:
+            with httpx.Client(base_url=self._server or "", timeout=PATIENCE, verify=_trust()) as client:
                 return client.request(method, url, **arguments)
         except httpx.TransportError as problem:
             raise Answered({"detail": f"{self._server} does not answer ({type(problem).__name__})"}, 503) from None
@@ -94,6 +96,12 @@ def connect(server: str | None, token: str | None, token_file: Path | None) -> I
 
     with opened(settings) as facility, embedded(facility) as app:
         yield Connection(secret, app=app)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return the authorities that servers are checked against. Reading them takes longer than most requests."""
+    return httpx.create_ssl_context()
 
 
 def _token(token: str | None, token_file: Path | None) -> str:

@@ -11,7 +11,7 @@ import yaml
 from policies.errors import Misuse
 from service.cli.connection import connect
 from service.cli.options import AsJson, Server, TokenFile
-from service.cli.screen import show, table
+from service.cli.screen import say, show, table
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue of datasets and their versions.")
 
@@ -212,6 +212,42 @@ def leave(
     """Leave, with all of your hospital's data: every version, upload and key of them is destroyed."""
     with connect(server, None, token_file) as service:
         show(service.post("/departure", {"confirm": confirm}), as_json=as_json)
+
+
+@app.command("take-out")
+def take_out(
+    recipient: Annotated[str, typer.Argument(help="Your hospital's X25519 public key, base64.")],
+    out: Annotated[Path, typer.Argument(help="The file to write; only the private key opens it.")],
+    form: Annotated[str, typer.Option(help="omop (CDM v5.4 as CSV), parquet, or delta.")] = "omop",
+    server: Server = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Take all data of your own hospital out, sealed to its key; leaving afterwards destroys what is here."""
+    with connect(server, None, token_file) as service:
+        out.write_bytes(service.ask("POST", "/takeout", json={"recipient": recipient, "form": form}).content)
+    say(f"written to {out}")
+
+
+@app.command("open-parcel")
+def open_parcel(
+    parcel: Path,
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    organisation: Annotated[str, typer.Argument(help="The hospital that took its data out.")],
+    key: Annotated[Path, typer.Option(help="File with the X25519 private key: 32 bytes, base64.")],
+) -> None:
+    """Open a parcel that was taken out, on your own machine: no service is asked."""
+    import base64
+
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    from datasets.parcel import unpack
+    from service.takeout import info
+
+    try:
+        private = X25519PrivateKey.from_private_bytes(base64.b64decode(key.read_text()))
+    except ValueError:
+        raise Misuse("the key file does not hold an X25519 private key: 32 bytes, base64") from None
+    show({"files": unpack(parcel, folder, private, info(organisation))}, as_json=False)
 
 
 @app.command()

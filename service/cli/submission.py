@@ -3,11 +3,14 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from datasets import delta
 from policies.errors import BadInput
 from service.cli.connection import connect
 from service.cli.options import AsJson, Server, TokenFile
@@ -115,20 +118,39 @@ def reject(
 def pack(records: Path) -> bytes:
     """Return a zip archive of a folder, or the bytes of an archive; the same folder gives the same bytes.
 
+    A Delta table in it is handed in as one Parquet file of its newest state, named as its folder: what was removed from
+    it still lies there, and is not sent.
+
     Raises:
         BadInput: there is nothing to send.
     """
     if records.is_file():
         return records.read_bytes()
-    paths = sorted(p for p in records.rglob("*") if p.is_file() and not p.is_symlink()) if records.is_dir() else []
-    if not paths:
+    files = _files(records) if records.is_dir() else {}
+    if not files:
         raise BadInput("there are no files to hand in")
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in paths:
-            entry = zipfile.ZipInfo(path.relative_to(records).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, files[name]())
+    return out.getvalue()
+
+
+def _files(records: Path) -> dict[str, Callable[[], bytes]]:
+    tables = [found.parent for found in records.rglob(delta.LOG) if delta.is_table(found.parent)]
+    named = {t: t.relative_to(records).as_posix() if t != records else records.resolve().name for t in tables}
+    found: dict[str, Callable[[], bytes]] = {f"{named[t]}.parquet": partial(_newest, t) for t in tables}
+    for path in records.rglob("*"):
+        if path.is_file() and not path.is_symlink() and not named.keys() & set(path.parents):
+            found[path.relative_to(records).as_posix()] = path.read_bytes
+    return found
+
+
+def _newest(table: Path) -> bytes:
+    out = io.BytesIO()
+    delta.read(table).write_parquet(out)
     return out.getvalue()
 
 

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel
 
 from datasets.duo import HOME
 from policies.access import Action
 from policies.errors import MedtrainError
 from policies.review import permit_rules
-from service import catalogue, history, permits, runs
+from service import catalogue, drafts, history, permits, runs
 from service.api.caller import Here
 from service.console.drawing import ZONE, page, table
 from service.console.navigation import allowed
@@ -28,6 +29,24 @@ COUNTRY = re.compile(r"[A-Z]{2}")
 DELTA = "0.00001"
 
 
+class Typed(BaseModel):
+    """An application as far as it is typed: nothing of it is checked yet."""
+
+    draft: str = ""
+    dataset: str = ""
+    recipe: str = ""
+    purpose: str = ""
+    legal_basis: str = ""
+    ethics: str = ""
+    epsilon: str = ""
+    runs: str = ""
+    not_after: str = ""
+    controller: str = ""
+    controller_country: str = ""
+    access_country: str = ""
+    justification: str = ""
+
+
 @router.get("")
 def get_permits(request: Request, here: Here, visitor: Visitor, format: str = "") -> Response:  # noqa: A002  # the address's own word
     """List the applications that the visitor may see."""
@@ -40,11 +59,27 @@ def get_permits(request: Request, here: Here, visitor: Visitor, format: str = ""
 
 
 @router.get("/new")
-def get_new(request: Request, here: Here, visitor: Visitor, dataset: str = "") -> Response:
-    """Show the empty form."""
+def get_new(request: Request, here: Here, visitor: Visitor, dataset: str = "", draft: str = "") -> Response:
+    """Show the empty form, or what was typed into it before."""
     blank = {**dict.fromkeys((*FIELDS, *PARTIES), ""), "controller": visitor.org}
-    at_home = {"controller_country": HOME, "access_country": HOME}
-    return _form(request, here, visitor, {**blank, **at_home, "dataset": dataset, "runs": "1"}, {})
+    begun = {"controller_country": HOME, "access_country": HOME, "dataset": dataset, "runs": "1", "draft": draft}
+    kept = drafts.show(here, visitor, draft)["answers"] if draft else {}
+    typed = {name: str(kept[name]) for name in (*FIELDS, *PARTIES) if name in kept}
+    return _form(request, here, visitor, {**blank, **begun, **typed}, {})
+
+
+@router.post("/new/draft")
+def post_draft(request: Request, here: Here, visitor: Visitor, typed: Annotated[Typed, Form()]) -> Response:
+    """Keep what has been typed so far; the browser sends it while somebody types."""
+    kept = drafts.save(here, visitor, typed.draft or None, typed.model_dump(exclude={"draft"}))
+    return page(request, "permit_kept.html", draft=kept["id"], saved=kept["saved"])
+
+
+@router.post("/new/draft/removal")
+def post_removal(here: Here, visitor: Visitor, draft: Annotated[str, Form()]) -> Response:
+    """Throw a draft away."""
+    drafts.throw_away(here, visitor, draft)
+    return RedirectResponse("/permits/new", 303)
 
 
 @router.post("/new")
@@ -64,20 +99,24 @@ def post_new(
     controller_country: Annotated[str, Form(max_length=2)] = HOME,
     access_country: Annotated[str, Form(max_length=2)] = HOME,
     justification: Annotated[str, Form(max_length=2000)] = "",
+    draft: Annotated[str, Form(max_length=64)] = "",
     step: Annotated[str, Form()] = "check",
 ) -> Response:
     """Check the answers; show what is wrong, or everything once more, or hand the application in."""
     given = dict(zip(FIELDS, (dataset, recipe, purpose, legal_basis, ethics, epsilon, runs, not_after), strict=True))
     given |= dict(zip(PARTIES, (controller, controller_country, access_country, justification), strict=True))
     given = {name: text.strip() for name, text in given.items()}
+    given["draft"] = draft
     wrong = _wrong(here, visitor, given)
     if wrong or step == "change":
         return _form(request, here, visitor, given, wrong)
     if step == "check":
         return page(request, "permit_check.html", given=given, delta=DELTA)
     ends = datetime.combine(date.fromisoformat(not_after), time.max, ZONE).replace(microsecond=0)
-    made = permits.create(here, visitor, {**given, "delta": DELTA, "not_after": ends.isoformat()})
+    asked = {name: given[name] for name in (*FIELDS, *PARTIES)}
+    made = permits.create(here, visitor, {**asked, "delta": DELTA, "not_after": ends.isoformat()})
     permits.submit(here, visitor, made["id"])
+    drafts.throw_away(here, visitor, draft)
     return RedirectResponse(f"/permits/{made['id']}", 303)
 
 
@@ -190,7 +229,10 @@ def _form(request: Request, here: Facility, visitor: Visitor, given: dict[str, s
         "purposes": APPLIED_FOR,
     }
     status = 422 if wrong else 200
-    return page(request, "permit_new.html", status, given=given, wrong=wrong, known=known, delta=DELTA)
+    others = [one for one in drafts.listing(here, visitor) if one["id"] != given["draft"]]
+    return page(
+        request, "permit_new.html", status, given=given, wrong=wrong, known=known, delta=DELTA, drafts=others
+    )  # fmt: skip
 
 
 def _wrong(here: Facility, visitor: Visitor, given: dict[str, str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ TOLD = {
     "patient-withdrawn": N_("a patient has withdrawn"),
     "incident": N_("an incident concerns your patients"),
     "dataset-left": N_("a hospital has left with its data"),
+    "retention-ended": N_("data were kept as long as they may be"),
 }
 KINDS = {
     "withdrawal": N_("withdrawal"),
@@ -66,6 +67,7 @@ ACTIONS_GOVERNANCE = {
     "dataset.use": N_("look at the use of the data"),
     "dataset.assess": N_("draw up an impact assessment"),
     "dataset.leave": N_("leave with all data"),
+    "dataset.take-out": N_("take all data out"),
     "permit.amend": N_("amend an application"),
     "permit.renew": N_("renew a permit"),
     "permit.close": N_("close a permit"),

@@ -87,6 +87,7 @@ class Log:
                 _write_bundles(session, self.folder, old.size, new.size)
                 _write_tiles(session, self.folder, old.size, new.size)
                 tiles.write_checkpoint(self.folder, sign(new, self.key))
+                _drop_narrower(self.folder, old.size, new.size)
         return new
 
     def checkpoint(self) -> bytes:
@@ -181,4 +182,14 @@ def _write_tiles(session: Session, folder: Path, old: int, new: int) -> None:
         for number in range(first, -(-have // tiles.WIDTH)):
             begin, end = number * tiles.WIDTH, min((number + 1) * tiles.WIDTH, have)
             tiles.write_tile(folder, level, number, tree.hashes(session, tree.STEP * level, begin, end))
+        level += 1
+
+
+def _drop_narrower(folder: Path, old: int, new: int) -> None:
+    for number in range(old // tiles.WIDTH, new // tiles.WIDTH):
+        tiles.drop_narrower(folder, "entries", number)
+    level = 0
+    while have := new >> (tree.STEP * level):
+        for number in range((old >> (tree.STEP * level)) // tiles.WIDTH, have // tiles.WIDTH):
+            tiles.drop_narrower(folder, level, number)
         level += 1

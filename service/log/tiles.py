@@ -6,6 +6,7 @@ missing. Source: C2SP tlog-tiles.
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,7 @@ def write_tile(folder: Path, level: int, number: int, hashes: Sequence[bytes]) -
 
 def write_bundle(folder: Path, number: int, entries: Sequence[bytes]) -> None:
     """Write a bundle of at most 256 entries."""
-    raw = b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
-    _write(tile_path(folder, "entries", number, len(entries)), raw)
+    _write(tile_path(folder, "entries", number, len(entries)), encode_bundle(entries))
 
 
 def read_tile(folder: Path, level: int, number: int, width: int) -> list[bytes]:
@@ -69,6 +69,24 @@ def read_bundle(folder: Path, number: int, width: int) -> list[bytes]:
     if at != size or len(found) < width:
         raise Tampered(f"bundle {number} of the log is damaged")
     return found[:width]
+
+
+def narrower(folder: Path, level: int | str, number: int, width: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (width, content) of what is still there of a tile from when it had at most ``width`` elements."""
+    parts = tile_path(folder, level, number, 1).parent
+    for path in parts.iterdir() if parts.is_dir() else ():
+        if path.name.isdecimal() and int(path.name) <= width:
+            yield int(path.name), path.read_bytes()
+
+
+def drop_narrower(folder: Path, level: int | str, number: int) -> None:
+    """Remove what a whole tile was when it was shorter. Who still asks for that is given the whole one."""
+    shutil.rmtree(tile_path(folder, level, number, 1).parent, ignore_errors=True)
+
+
+def encode_bundle(entries: Sequence[bytes]) -> bytes:
+    """Return the bytes of a bundle: each entry behind its length."""
+    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 
 def root_in(folder: Path, size: int) -> bytes:

@@ -66,7 +66,11 @@ def verify_folder(folder: Path, trusted: str, since: bytes | None = None) -> Log
     grown = _Grown(older)
     for number in range(-(-checkpoint.size // tiles.WIDTH)):
         width = min(tiles.WIDTH, checkpoint.size - number * tiles.WIDTH)
-        leaves = [sha256(b"\0" + entry).digest() for entry in tiles.read_bundle(folder, number, width)]
+        entries = tiles.read_bundle(folder, number, width)
+        for shorter, raw in tiles.narrower(folder, "entries", number, width):
+            if raw != tiles.encode_bundle(entries[:shorter]):
+                raise Tampered(f"bundle {number} of the log is not what it was when it had {shorter} entries")
+        leaves = [sha256(b"\0" + entry).digest() for entry in entries]
         grown.check_tile(folder, 0, number, leaves)
         for level, node, value in grown.extend(leaves):
             grown.keep(folder, level, node, value)
@@ -128,6 +132,9 @@ class _Grown:
     def check_tile(self, folder: Path, level: int, number: int, expected: list[bytes]) -> None:
         if tiles.read_tile(folder, level, number, len(expected)) != expected:
             raise Tampered(f"tile {level}/{number} of the log does not fit the entries")
+        for shorter, raw in tiles.narrower(folder, level, number, len(expected)):
+            if raw != b"".join(expected[:shorter]):
+                raise Tampered(f"tile {level}/{number} of the log is not what it was when it had {shorter} hashes")
 
     def finish(self, folder: Path, checkpoint: Checkpoint) -> None:
         for level, tile in self._tiles.items():

@@ -21,9 +21,9 @@ QUIET = (
 Visit = Callable[..., AbstractContextManager[Visitor]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Yield a headless Chromium."""
+    """Yield a headless Chromium; while it is there, an event loop runs that other tests must not meet."""
     chromium = os.environ.get("MEDTRAIN_TEST_CHROMIUM") or shutil.which("chromium")
     if not chromium:
         pytest.skip("Chromium is not installed: make system-deps")

@@ -1,19 +1,26 @@
+import base64
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from dataset_factories import SECRET, Place, entry, sources, tables
 
 from datasets import manifest as manifests
-from datasets.buckets import bucket
-from datasets.keys import MemoryWrappedKeys
-from datasets.manifest import Anchor
+from datasets import parquet
+from datasets.buckets import aad, bucket, numbers
+from datasets.keys import MemoryWrappedKeys, ScopeKey, unwrap
+from datasets.keystore import FileKeystore
+from datasets.manifest import Anchor, Part
+from datasets.suites import SUITES
 from policies.errors import BadInput, Conflict, NotFound, Shredded, Tampered
 
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -295,6 +302,85 @@ def test_no_stored_key_opens_what_was_forgotten(place: Place) -> None:
     assert rows_of(place, second).height == 39
     with pytest.raises(Shredded):
         place.store.scan(first, "person")
+
+
+def test_no_key_of_the_running_system_opens_the_old_rows_of_a_withdrawn_patient(place: Place) -> None:
+    first, _ = place.publish()
+    old = {p: place.objects.get(p.sha256) for p in first.parts}
+    copied, second = place.keys.of("dataset/demo"), place.store.without(first, ["p3"], entry())
+    place.store.commit(second)
+    place.store.forget(second, entry())
+    held = every_key(place.keystore)
+    rows, found = [*copied, *place.keys.of("dataset/demo")], set(held)
+    for key in held:
+        for row in rows:
+            for suite in SUITES.values():
+                with suppress(Tampered):
+                    opening = ScopeKey(row.scope, row.generation, key, suite.name)
+                    found.add(unwrap(opening, row))
+    assert len(found) == len(held) + len(second.parts)  # every live data key was found, so the search can find
+    opened = {part for part in old for key in found if opens(old[part], key, part)}
+    assert opened == {part for part in first.parts if part.bucket != bucket("p3", 4)}
+    assert all(old[part] for part in first.parts if part not in opened)
+
+
+def every_key(keystore: FileKeystore) -> set[bytes]:
+    """Return whatever lies in the keystore that could be a key: scopes' keys, of every generation, and secrets."""
+    content, found = keystore._read(), set[bytes]()
+    for held in content["scopes"].values():
+        found |= {base64.b64decode(text) for text in held["keys"].values()}
+    return found | {base64.b64decode(text) for text in content["secrets"].values()}
+
+
+def opens(raw: bytes, key: bytes, part: Part) -> bool:
+    """Return whether a key opens an object, told all that its AAD is made of."""
+    try:
+        return parquet.decrypt(raw, key, aad("demo", part.table, part.bucket, part.born)).height > 0
+    except Tampered:
+        return False
+
+
+def test_all_rows_at_once_are_those_of_the_parts(place: Place) -> None:
+    manifest, _ = place.publish()
+    whole = place.store.rows(manifest, "note")
+    assert whole.equals(place.store.scan(manifest, "note").collect())
+    path = place.objects.source(next(part.sha256 for part in manifest.parts if part.table == "note"))
+    assert whole.height == manifest.rows("note")
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-100] + bytes(100))
+    with pytest.raises(Tampered):
+        place.store.rows(manifest, "note")
+    with pytest.raises(NotFound):
+        place.store.rows(manifest, "nowhere")
+
+
+def test_a_table_without_rows_is_read_with_its_columns(place: Place) -> None:
+    empty = {"person": tables()["person"], "note": pl.DataFrame(schema={"patient": pl.String, "day": pl.Date})}
+    manifest, _ = place.publish(empty)
+    assert place.store.rows(manifest, "note").schema == empty["note"].schema
+
+
+@pytest.mark.parametrize("names", [["p1", "p22", "", "患者三", "p1"], ["a" * 8, "b" * 8], ["x" * 40, "y" * 41], [""]])
+def test_the_bucket_of_a_pseudonym_does_not_depend_on_its_neighbours(names: list[str]) -> None:
+    assert numbers(pl.Series(names), 128).tolist() == [bucket(name, 128) for name in names]
+
+
+def test_the_bucket_of_a_pseudonym_is_that_of_the_definition() -> None:
+    def constant(place: int) -> int:
+        return int.from_bytes(hashlib.sha256(f"medtrain.cut/2|{place}".encode()).digest()[:8], "little") | 1
+
+    words = [int.from_bytes(b"pseudony", "little"), int.from_bytes(b"m-1", "little")]
+    total = 11 * constant(0) + words[0] * constant(1) + words[1] * constant(2)
+    total &= 2**64 - 1
+    total ^= total >> 32
+    total = total * constant(0) & (2**64 - 1)
+    assert bucket("pseudonym-1", 128) == (total >> 32) * 128 >> 32
+
+
+def test_patients_are_spread_evenly() -> None:
+    counts = np.bincount(numbers(pl.Series([f"p{n:07d}" for n in range(20_000)]), 16), minlength=16)
+    assert counts.min() > 1100
+    assert counts.max() < 1400
 
 
 def test_a_sweep_removes_left_overs_and_keeps_versions(place: Place) -> None:

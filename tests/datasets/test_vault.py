@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import vault
+from datasets.keys import data_key, rotate
+from datasets.keystore import FileKeystore
 from datasets.vault import Vault, open_chunks, seal_chunks
 from policies.errors import Shredded, Tampered
 
@@ -23,6 +25,23 @@ def test_a_blob_comes_back_whole(box: Vault, size: int) -> None:
     raw = b"x" * size
     blob = box.put(raw, "submission/s-1", entry())
     assert (box.get(blob), blob.size) == (raw, size)
+
+
+@pytest.mark.parametrize("size", [0, vault.CHUNK_BYTES + 1])
+def test_a_blob_of_the_suite_gm_is_under_sm4_and_outlives_a_change_of_suite(place: Place, size: int) -> None:
+    gm = FileKeystore(place.root / "gm", KEY, suite="gm")
+    blob = Vault(place.objects, gm, place.keys, scope="uploads").put(MARK + bytes(size), "s-1", entry())
+    key, raw = data_key(gm, place.keys, blob.sha256, "uploads"), place.objects.get(blob.sha256)
+    assert b"".join(open_chunks(raw, key, "s-1", "gm")) == MARK + bytes(size)
+    with pytest.raises(Tampered):
+        list(open_chunks(raw, key, "s-1", "intl"))
+    later = FileKeystore(place.root / "gm", KEY, suite="intl")
+    rotate(later, place.keys, "uploads", entry())
+    box = Vault(place.objects, later, place.keys, scope="uploads")
+    assert box.get(blob) == MARK + bytes(size)
+    assert box.put(MARK, "s-2", entry()).suite == "intl"
+    with pytest.raises(Tampered):
+        box.get(replace(blob, suite="intl"))
 
 
 def test_nothing_of_a_blob_is_on_disk_in_the_clear(box: Vault, place: Place) -> None:

@@ -250,3 +250,13 @@ def test_a_column_is_typed_by_its_values_and_its_name(name: str, values: list[st
 def test_a_real_gbk_file_with_a_stray_quote_loses_one_row() -> None:
     reading = table.read(source(pattern="neike*.csv"), FolderRecords(CORPORA / "in-cn-dialogue"))
     assert (reading.counted, reading.tables["row"].height, places(reading)) == (7644, 7643, [(5112, "stray-quote")])
+
+
+def test_a_wide_table_is_read_in_smaller_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "CELLS", 6)
+    files = MemoryRecords({"a.csv": b"a,b,c\n" + b"1,2,3\n" * 5})
+    source = Source("s", "h", "csv", ("*.csv",), ())
+    heights = [reading.tables["row"].height for reading in table.read_pieces(source, files, 100)]
+    whole = table.read(source, files).tables["row"]
+    assert heights[:2] == [2, 2]
+    assert sum(heights) == whole.height == 5

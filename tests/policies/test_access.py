@@ -69,6 +69,7 @@ TABLE: dict[Action, tuple[Kind, str, set[Role], set[Role]]] = {
     Action.DATASET_USE: (Kind.DATASET, "published", {O, C, A}, {C, A}),
     Action.DATASET_ASSESS: (Kind.DATASET, "published", {O, C, A}, {C, A}),
     Action.DATASET_LEAVE: (Kind.DATASET, "published", {O}, set()),
+    Action.DATASET_TAKE_OUT: (Kind.DATASET, "published", {O}, set()),
     Action.PERMIT_CREATE: (Kind.PERMIT, "draft", {P}, set()),
     Action.PERMIT_AMEND: (Kind.PERMIT, "returned", {P}, set()),
     Action.PERMIT_RENEW: (Kind.PERMIT, "active", {P}, set()),

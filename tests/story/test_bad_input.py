@@ -36,11 +36,12 @@ def submit(one: Any, records: Path, dataset: str, mapping: str | Path = "demo-ne
 
 def outcome(one: Any, said: Any) -> dict[str, Any]:
     assert said.returncode == 0, said.stderr
-    for _ in range(300):
-        found = one.medtrain("submission", "status", json.loads(said.stdout)["id"], "--json", who="officer-zhou")
-        if json.loads(found.stdout)["state"] in ("needs-review", "rejected"):
-            break
+    number, officer = json.loads(said.stdout)["id"], one.connection("officer-zhou")
+    ends = time.monotonic() + 300
+    while officer.get(f"/submissions/{number}")["state"] not in ("needs-review", "rejected"):
+        assert time.monotonic() < ends, "the submission never came to an end"
         time.sleep(0.2)
+    found = one.medtrain("submission", "status", number, "--json", who="officer-zhou")
     return dict(json.loads(found.stdout))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.story.play import environment_of
+
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = Path(__file__).with_name("killed.py")
 SIGKILL = -9
@@ -29,7 +31,7 @@ def moments(seed: int = 7) -> list[str]:
 def survived(tmp_path_factory: pytest.TempPathFactory, played_on_sqlite: Any) -> tuple[Path, dict[str, Any], list[int]]:
     """Return (home, what the last play told, how the killed ones ended)."""
     home = tmp_path_factory.mktemp("killed") / "home"
-    environment = played_on_sqlite.environment | {"MEDTRAIN_HOME": str(home)}
+    environment = environment_of(home, covered=False)
     ends = []
     for moment in moments():
         done = subprocess.run(

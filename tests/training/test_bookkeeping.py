@@ -12,9 +12,9 @@ from medtrain_client.pack import pack
 from policies.errors import Misuse, TrainingFailed
 from training_sandbox import losses
 from training_sandbox.engines import choice as choices
-from training_sandbox.engines import flat, norms, plain, vmap
-from training_sandbox.engines.bookkeeping import Bookkeeping, Settings, chunks
-from training_sandbox.engines.norms import Layout
+from training_sandbox.engines import flat, heard, norms, plain, vmap
+from training_sandbox.engines.bookkeeping import Bookkeeping, Settings, blank, chunks
+from training_sandbox.engines.heard import Layout
 from training_sandbox.engines.uses import find_uses
 from training_sandbox.graph import reader
 from training_sandbox.graph.run import bind
@@ -38,6 +38,7 @@ MODELS = {
     "Adapter": "float32[1,12]",
     "TwoInputs": "int64[1,3]+float32[1,5]",
     "Padded": "int64[1,6]",
+    "Windows": "float32[1,1,8,8]",
     "Tied": "int64[1,6]",
 }
 CROSS_ENTROPY = losses.function("cross-entropy")
@@ -55,9 +56,24 @@ class Padded(torch.nn.Module):
         return self.head(self.embed(x).mean(1) + self.embed(x[:, :2]).sum(1))
 
 
+class Windows(torch.nn.Module):
+    """Convolutions over one and two dimensions, dilated, padded on one side more than on the other, and in groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide = torch.nn.Conv2d(1, 4, (3, 2), padding=(1, 2), dilation=(2, 1))
+        self.even, self.groups = torch.nn.Conv2d(4, 4, 2, padding="same"), torch.nn.Conv2d(4, 4, 3, groups=2)
+        self.line, self.head = torch.nn.Conv1d(4, 3, 4, dilation=2, padding=1), torch.nn.Linear(3, 2)
+
+    def forward(self, x):
+        x = torch.tanh(self.groups(torch.tanh(self.even(torch.tanh(self.wide(x))))))
+        return self.head(torch.tanh(self.line(x.flatten(2))).mean(2))
+
+
 def model(name):
     torch.manual_seed(0)
-    module = Padded() if name == "Padded" else getattr(models, name)()
+    module = {"Padded": Padded, "Windows": Windows}.get(name) or getattr(models, name)
+    module = module()
     packed = pack(module, MODELS[name])
     graph = reader.read_graph(packed.graph)
     return graph, reader.read_weights(graph, packed.weights)
@@ -80,7 +96,7 @@ def summed(engine, graph, params, batch, clip):
     return flatten(engine(bind(graph), CROSS_ENTROPY, params, batch, clip, microbatch=99))
 
 
-@pytest.mark.parametrize("layout", [Layout(12, 4, 3), Layout(8, 8, 3)])
+@pytest.mark.parametrize("layout", [Layout(12, 4, 3), Layout(8, 4, 3)])
 @pytest.mark.parametrize("name", MODELS)
 def test_sums_equal_the_loop_and_the_oracle_for_every_model(name, layout):
     graph, params = model(name)
@@ -136,13 +152,16 @@ def test_nothing_of_other_patients_reaches_ones_contribution_not_even_a_bit(name
         assert 0 < float(seen[0][1].double().norm()) <= 0.05
 
 
-@pytest.mark.parametrize("kernel", ["ghost", "product", "grouped"])
-def test_every_kernel_gives_the_same_sum(kernel):
-    graph, params = model("Cnn")
-    kernels = (("conv.weight", kernel),)
-    engine = made(graph, params, Layout(12, 4, 3), settings=Settings(kernels=kernels))
+@pytest.mark.parametrize("layout", [Layout(12, 4, 3), Layout(9, 4, 3)])
+@pytest.mark.parametrize("kernel", ["ghost", "product", "grouped", "shifted"])
+@pytest.mark.parametrize("name", ["Cnn", "Windows"])
+def test_every_kernel_gives_the_same_sum(name, kernel, layout):
+    graph, params = model(name)
+    kernels = {use: kernel for use, of in find_uses(graph, params).ruled.items() if kernel in norms.kernels(of)}
+    engine = made(graph, params, layout, settings=Settings(kernels=tuple(kernels.items())))
     batch = choices.random_batch(graph, request(), 4)
     loop = plain.loop_sum(bind(graph), CROSS_ENTROPY, params, batch, 0.1, bound=engine.bound)
+    assert kernels
     assert float((summed(engine, graph, params, batch, 0.1) - flatten(loop)).abs().max()) < 4e-6
 
 
@@ -199,6 +218,22 @@ def test_a_frozen_base_has_no_gradient_and_no_noise():
     assert tuple(found) == ("a.weight", "b.weight", "head.weight", "head.bias")
 
 
+@pytest.mark.parametrize("layout", [Layout(12, 4, 3), Layout(8, 4, 3)])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["Windows", "Transformer", "Recurrent", "ViT", "TwoInputs", "Padded", "Tied"])
+def test_nothing_of_a_step_is_left_on_the_cpu(name, precision, layout):
+    """The other device here has no numbers at all (``meta``); what would mix devices is an error on it."""
+    graph, params = model(name)
+    uses, device = find_uses(graph, params), torch.device("meta")
+    away = {n: v.to(device) for n, v in params.items()}
+    engine = made(graph, away, layout, uses=uses, settings=Settings(precision=precision))
+    chunk = blank(graph, layout, torch.tensor(0), device)
+    norm, total = engine.run([away[t.name] for t in graph.parameters], chunk, 1.0)
+    assert norm.device == total.device == device
+    assert total.shape == (sum(params[n].numel() for n in graph.trained),)
+    assert total.dtype == torch.float32
+
+
 def test_half_precision_keeps_the_bound_on_every_patient():
     graph, params = model("Cnn")
     engine = made(graph, params, Layout(3, 1, 3), settings=Settings(precision="bfloat16"))
@@ -220,7 +255,7 @@ def test_more_records_than_the_layout_holds_are_refused():
 def test_nobody_gives_zeros():
     graph, params = model("mlp")
     nobody = choices.random_batch(graph, request(), 4).take(torch.zeros(0, dtype=torch.int64))
-    for layout in (Layout(12, 4, 3), Layout(8, 8, 3)):
+    for layout in (Layout(12, 4, 3), Layout(8, 4, 3)):
         assert not summed(made(graph, params, layout), graph, params, nobody, 0.1).any()
 
 
@@ -230,24 +265,28 @@ def test_which_parameters_are_dense_is_found_by_following_them():
     assert find_uses(*model("Tied")).dense == ("embed.weight",)
 
 
-@pytest.mark.parametrize("what", ["a rule loses its bias", "pairs count once", "rows of one patient are not added"])
+@pytest.mark.parametrize(
+    "what", ["a rule loses its bias", "pairs count once", "rows of one patient are not added", "records are patients"]
+)
 def test_a_wrong_engine_is_refused_before_the_run(what, monkeypatch):
     graph, params = model("mlp")
+    layout = Layout(8, 4, 3)
     if what == "a rule loses its bias":
         monkeypatch.setattr(norms, "companion", lambda uses, kernels: {"0.bias": "0.weight", "2.bias": "0.weight"})
     if what == "pairs count once":
-        right = norms.Heard.band
+        right = heard.Heard.band
         monkeypatch.setattr(
-            norms.Heard, "band", lambda self, pairs: right(self, [lambda d, p=p: p(d) / (2 if d else 1) for p in pairs])
+            heard.Heard, "band", lambda self, pairs: right(self, [lambda d, p=p: p(d) / (2 if d else 1) for p in pairs])
         )
+    if what == "records are patients":
+        layout = Layout(12, 4, 3)
+        monkeypatch.setattr(heard.Heard, "by_unit", lambda self, rows: rows[: self.layout.units])
+        monkeypatch.setattr(norms, "companion", lambda uses, kernels: {})
     if what == "rows of one patient are not added":
-        monkeypatch.setattr(norms.Heard, "by_patient", lambda self, rows: rows[: self.layout.patients])
+        monkeypatch.setattr(heard.Heard, "by_patient", lambda self, rows: rows[: self.layout.patients])
         monkeypatch.setattr(norms, "companion", lambda uses, kernels: {})
     engine = choices.Engine(
-        choices.Choice(engine="bookkeeping", layout=Layout(12, 4, 3)),
-        e := made(graph, params, Layout(12, 4, 3)),
-        e.bound,
-        None,
+        choices.Choice(engine="bookkeeping", layout=layout), e := made(graph, params, layout), e.bound, None
     )
     with pytest.raises(TrainingFailed, match="differs from a plain loop"):
         choices.verify(graph, params, request(), engine)
@@ -331,3 +370,19 @@ def test_a_traced_graph_that_writes_in_place_is_made_functional():
     graph.output(graph.call_function(torch.ops.aten.exp_.default, (graph.placeholder("x"),)))
     with pytest.raises(TrainingFailed, match="in place"):
         flat.functional(torch.fx.GraphModule({}, graph))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method")
+@pytest.mark.skipif(choices.compiler() is None, reason="no C++ compiler on this machine")
+def test_a_compiled_graph_gives_what_it_gave_before(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    graph = torch.fx.Graph()
+    x = graph.placeholder("x")
+    graph.output((graph.call_function(torch.ops.aten.mul.Tensor, (x, 3.0)),))
+    traced = torch.fx.GraphModule({}, graph)
+    call = flat.compiled(traced)
+    for value in (torch.arange(5.0), torch.ones(5)):
+        assert torch.equal(call(value)[0], traced(value)[0])
+    settings = flat.compiler_settings()
+    assert settings["layout_optimization"] is False
+    assert settings.get("cpp.vec_isa_ok", False) == ("AVX" in torch.backends.cpu.get_cpu_capability())

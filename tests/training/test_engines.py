@@ -6,7 +6,7 @@ import torch
 from training_sandbox import losses
 from training_sandbox.engines import plain, vmap
 from training_sandbox.engines.bookkeeping import Bookkeeping
-from training_sandbox.engines.norms import Layout
+from training_sandbox.engines.heard import Layout
 from training_sandbox.graph.run import bind
 from training_sandbox.noise import GRID
 from training_sandbox.patients import Patients

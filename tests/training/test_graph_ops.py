@@ -9,7 +9,7 @@ from torch.func import grad, vmap
 
 from training_sandbox.engines import plain
 from training_sandbox.engines.bookkeeping import Bookkeeping
-from training_sandbox.engines.norms import Layout
+from training_sandbox.engines.heard import Layout
 from training_sandbox.graph.format import Graph, Node, Ref, Tensor, check
 from training_sandbox.graph.ops import OPS, refusal
 from training_sandbox.graph.run import bind, overload

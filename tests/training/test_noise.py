@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from scipy import stats
 
 from policies.errors import Misuse
-from training_sandbox import noise
+from training_sandbox import keystream, noise
 
 KEY = bytes(range(32))
 
@@ -47,6 +47,35 @@ def test_the_noise_is_standard_normal():
     assert abs(np.corrcoef(drawn[:100_000], drawn[100_000:])[0, 1]) < 0.02
 
 
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 803])
+def test_a_devices_own_words_are_the_librarys_to_the_bit(count):
+    key = noise._key(KEY, "noise", 3, "w")
+    own = keystream.words(key, count, torch.device("cpu"))
+    assert np.array_equal(own.numpy().view(np.uint64), noise.words(KEY, "noise", 3, "w", count))
+
+
+def test_a_device_without_the_librarys_stream_draws_the_same_numbers(monkeypatch):
+    """The device here is the CPU that says it is none: its words come from integer operations of torch."""
+    monkeypatch.setattr(noise, "words", lambda *_: pytest.fail("the library was asked"))
+    monkeypatch.setattr(noise, "_on_host", lambda _: False)
+    found = noise.gaussian(KEY, 3, "w", 101)
+    monkeypatch.undo()
+    assert np.array_equal(found, noise.gaussian(KEY, 3, "w", 101))
+
+
+def test_noise_is_made_on_the_device_of_the_sum():
+    """``meta`` has no numbers; what would mix devices is an error on it."""
+    found = noise.add(torch.zeros(9, 3, dtype=torch.float64, device="meta"), 1.0, KEY, 1, "w")
+    assert found.device.type == "meta"
+    assert found.shape == (9, 3)
+
+
+def test_numbers_do_not_depend_on_how_many_go_through_at_once(monkeypatch):
+    whole = noise.gaussian(KEY, 1, "w", 1001)
+    monkeypatch.setattr(noise, "BLOCK", 64)
+    assert np.array_equal(noise.gaussian(KEY, 1, "w", 1001), whole)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_any_number_of_normals_can_be_drawn(count):
     drawn = noise.gaussian(KEY, 1, "w", count)
@@ -55,8 +84,8 @@ def test_any_number_of_normals_can_be_drawn(count):
 
 
 def test_the_smallest_uniform_still_gives_a_finite_number(monkeypatch):
-    monkeypatch.setattr(noise, "words", lambda *a: np.zeros(a[-1], np.uint64))
-    assert noise.gaussian(KEY, 1, "w", 2)[0] == pytest.approx(np.sqrt(2 * 53 * np.log(2)))
+    monkeypatch.setattr(noise, "words", lambda *a: np.full(a[-1], 2**64 - 1, np.uint64))
+    assert abs(noise.gaussian(KEY, 1, "w", 2)[0]) == pytest.approx(np.sqrt(2 * 52 * np.log(2)))
 
 
 def test_noise_has_the_standard_deviation_asked_for_and_stays_on_the_lattice():

@@ -11,7 +11,7 @@ sys.path.insert(0, {tests!r})
 from conftest import graph, params, patients
 from training_sandbox import losses
 from training_sandbox.engines.bookkeeping import Bookkeeping
-from training_sandbox.engines.norms import Layout
+from training_sandbox.engines.heard import Layout
 from training_sandbox.engines.shared import Shared
 from training_sandbox.graph.run import bind
 g = graph()

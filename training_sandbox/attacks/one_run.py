@@ -9,6 +9,7 @@ Source: Steinke, Nasr & Jagielski, NeurIPS 2023, arXiv 2305.08846 (theorem 5.2 a
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from training_sandbox import accountant, noise, trainer
 from training_sandbox.algorithms.teller import Teller, bounded
 from training_sandbox.graph.format import Graph, Node, Ref, Tensor
 from training_sandbox.patients import Patients
-from training_sandbox.plan import DPPlan, smallest_cap
+from training_sandbox.plan import DEFAULT_SPEED, DPPlan, Speed, smallest_cap
 from training_sandbox.settings import Optimiser, Task
 
 CONFIDENCE = 0.95
@@ -100,12 +101,15 @@ def bound(inside: np.ndarray, scores: np.ndarray, claimed: float, delta: float) 
     return best
 
 
-def audit(plan: DPPlan, *, seed: int, canaries: int = 500, train: Train | None = None) -> Bound:
+def audit(
+    plan: DPPlan, *, seed: int, canaries: int = 500, train: Train | None = None, speed: Speed = DEFAULT_SPEED
+) -> Bound:
     """Return what one run of ``canaries`` under the noise, clip, sampling and steps of ``plan`` gives away.
 
     Args:
         seed: Chooses coins and noise; they are not secret, for nobody is protected here.
         train: How a model is trained; the product's own trainer where not given.
+        speed: Of that trainer; it names the engine that is audited.
     """
     cap = smallest_cap(
         accountant.epsilon(plan).pld,
@@ -130,7 +134,7 @@ def audit(plan: DPPlan, *, seed: int, canaries: int = 500, train: Train | None =
     table = Patients(axes.unsqueeze(1), torch.ones(members, 1, dtype=torch.int64), torch.ones(members, 1))
     key = noise.words(_PUBLIC, "audit", seed, "", 4).tobytes()
     first = {"axis": torch.zeros(1, canaries)}
-    last = (train or _train)(graph, first, table, terms, key)
+    last = (train or partial(_train, speed=speed))(graph, first, table, terms, key)
     return bound(inside, last["axis"][0].double().numpy(), accountant.epsilon(terms).pld, plan.delta)
 
 
@@ -146,7 +150,7 @@ def audit_sums(plan: DPPlan, *, seed: int, canaries: int = 500) -> Bound:
 
 
 def _train(
-    graph: Graph, first: dict[str, torch.Tensor], table: Patients, plan: DPPlan, key: bytes
+    graph: Graph, first: dict[str, torch.Tensor], table: Patients, plan: DPPlan, key: bytes, *, speed: Speed
 ) -> dict[str, torch.Tensor]:
     return trainer.train(
         graph,
@@ -157,4 +161,5 @@ def _train(
         loss="bce",
         optimiser=Optimiser(learning_rate=_RATE, momentum=0.0),
         run_key=key,
+        speed=speed,
     ).params

@@ -18,7 +18,8 @@ from torch.func import grad, vmap
 
 from policies.errors import Misuse
 from training_sandbox.engines import flat, norms
-from training_sandbox.engines.norms import Factors, Heard, Kernel, Layout
+from training_sandbox.engines.heard import Factors, Heard, Layout, Norm, dense, sum_of
+from training_sandbox.engines.norms import Kernel
 from training_sandbox.engines.uses import Site, Tapped, Uses, find_uses, known
 from training_sandbox.engines.vmap import GAMMA
 from training_sandbox.graph.format import Graph
@@ -26,6 +27,7 @@ from training_sandbox.graph.run import Forward, compiled, needs_seeds, width
 from training_sandbox.losses import LossFunction
 from training_sandbox.noise import GRID
 from training_sandbox.patients import Patients
+from training_sandbox.vectors import named, pieces
 
 Params = Mapping[str, torch.Tensor]
 Precision = Literal["float32", "bfloat16"]
@@ -83,7 +85,7 @@ class Bookkeeping:
         }
         self._names, self._trained = tuple(t.name for t in graph.parameters), graph.trained
         self._device = next(iter(params.values())).device
-        self._sizes = [params[name].numel() for name in self._trained]
+        self._size = sum(params[name].numel() for name in self._trained)
         self.drops = needs_seeds(graph)
         self._taps = [self._tap(site) for site in self.uses.sites]
         self._function: Callable[..., Any] = self._flat
@@ -107,9 +109,10 @@ class Bookkeeping:
             found = self.run(values, part, clip)[1].double()
             total = found if total is None else total.add_(found)
         if total is None:
-            total = torch.zeros(sum(self._sizes), dtype=torch.float64, device=self._device)
-        pieces = torch.split(total.mul_(1 / (clip * GRID)).round_().mul_(GRID), self._sizes)
-        return {name: piece.view(params[name].shape) for name, piece in zip(self._trained, pieces, strict=True)}
+            total = torch.zeros(self._size, dtype=torch.float64, device=self._device)
+        for place in pieces(total):
+            total[place].mul_(1 / (clip * GRID)).round_().mul_(GRID)
+        return named(total, {name: params[name].shape for name in self._trained})
 
     def run(self, values: Sequence[torch.Tensor], part: "Chunk", clip: float) -> Sequence[torch.Tensor]:
         """Return (norms by patient slot, the weighted sum of all trained parameters one after another), float32.
@@ -141,7 +144,7 @@ class Bookkeeping:
         places = range(count, count + len(self._taps))
         self.traced, kept = flat.trace(self._flat, [*values, *self._taps, *arguments], places)
         self._taps = [self._taps[place - count] for place in kept]
-        self._function = compile_flat(self.traced) if self.settings.compile else self.traced
+        self._function = flat.compiled(self.traced) if self.settings.compile else self.traced
 
     def _step(
         self,
@@ -185,7 +188,7 @@ class Bookkeeping:
         found = {name: self._norm(name, heard, params, own, shares) for name in self._trained if name not in shares}
         parts = [norm.patients for norm in found.values() if norm.patients is not None]
         pairs = [norm.pairs for norm in found.values() if norm.pairs is not None]
-        square = norms.sum_of([*parts, heard.band(pairs)] if pairs else parts)
+        square = sum_of([*parts, heard.band(pairs)] if pairs else parts)
         finite = torch.isfinite(square)
         norm = square.clamp_min(0).sqrt()  # the band's cross terms can round below zero
         share = limit / (norm + GAMMA) if self.automatic else (limit / norm.clamp_min(_TINY)).clamp(max=1.0)
@@ -197,18 +200,19 @@ class Bookkeeping:
         ]
         return [norm, torch.cat([value.flatten() for value in sums])]
 
-    def _norm(self, name: str, heard: Heard, params: Params, own: Params, shares: Mapping[str, str]) -> norms.Norm:
+    def _norm(self, name: str, heard: Heard, params: Params, own: Params, shares: Mapping[str, str]) -> Norm:
         if name not in self.uses.ruled:
-            return norms.dense(heard, own[name])
+            return dense(heard, own[name])
         bias = name in shares.values()
         return norms.squared(self.uses.ruled[name], self.kernels[name], heard, params[name], bias=bias)
 
     def _factors(self, factor: torch.Tensor, finite: torch.Tensor, patient: torch.Tensor) -> Factors:
-        if self.layout.records == 1:
-            return Factors(factor, finite, factor, finite)
+        whole = self.layout.whole
+        if self.layout.records == 1 and whole:
+            return Factors(factor, finite, factor, finite, whole)
         rows = torch.cat((factor, factor.new_zeros(1)))[patient]
         rows_finite = torch.cat((finite, finite.new_zeros(1)))[patient]
-        return Factors(factor, finite, rows, rows_finite)
+        return Factors(factor, finite, rows, rows_finite, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,20 +257,22 @@ def chunks(batch: Patients, layout: Layout) -> list[Chunk]:
         raise Misuse(f"the engine was made for {layout.records} records of a patient at most")
     if missing:
         batch = Patients(*(None if v is None else _wider(v, missing) for v in _fields(batch)))  # type: ignore[arg-type]  # None stays
-    if layout.rows == layout.patients * layout.records:
+    if layout.whole:
         return [_padded(batch, layout, start) for start in range(0, len(batch), layout.patients)]
     held = (batch.weights > 0).sum(1)
+    if int(held.sum()) <= layout.rows and int((held > 0).sum()) <= layout.patients:
+        return [_packed(batch, layout, held.nonzero()[:, 0])]
     found: list[Chunk] = []
     slots: list[int] = []
     rows = 0
     for slot, count in enumerate(held.tolist()):
         if slots and (rows + count > layout.rows or len(slots) == layout.patients):
-            found.append(_packed(batch, layout, slots))
+            found.append(_packed(batch, layout, torch.tensor(slots)))
             slots, rows = [], 0
         if count:
             slots.append(slot)
             rows += count
-    return [*found, _packed(batch, layout, slots)]
+    return [*found, _packed(batch, layout, torch.tensor(slots))]
 
 
 def _fields(batch: Patients) -> tuple[torch.Tensor | None, ...]:
@@ -301,26 +307,26 @@ def _padded(batch: Patients, layout: Layout, start: int) -> Chunk:
     )
 
 
-def _packed(batch: Patients, layout: Layout, slots: Sequence[int]) -> Chunk:
-    index = torch.tensor(slots, dtype=torch.int64)
-    weights = batch.weights[index]
-    real = weights > 0
-    count = int(real.sum())
+def _packed(batch: Patients, layout: Layout, slots: torch.Tensor) -> Chunk:
+    real = batch.weights[slots] > 0
+    who, record = real.nonzero(as_tuple=True)
+    place = slots[who] * batch.weights.shape[1] + record
+    count = len(place)
 
-    def rows(value: torch.Tensor, fill: int = 0) -> torch.Tensor:
-        total = value.new_full((layout.rows, *value.shape[1:]), fill)
-        total[:count] = value
+    def rows(value: torch.Tensor) -> torch.Tensor:
+        total = value.new_zeros((layout.rows, *value.shape[2:]))
+        torch.index_select(value.flatten(0, 1), 0, place, out=total[:count])
         return total
 
-    who = torch.arange(len(slots)).unsqueeze(1).expand(weights.shape)[real]
-    seeds = torch.zeros(weights.shape, dtype=torch.int64) if batch.seeds is None else batch.seeds[index]
+    patient = who.new_full((layout.rows,), layout.patients)
+    patient[:count] = who
     return Chunk(
-        rows(batch.features[index][real]),
-        rows(batch.labels[index][real]),
-        rows(weights[real]),
-        rows(who, layout.patients),
-        (torch.arange(layout.patients) < len(slots)).float(),
-        rows(seeds[real]),
+        rows(batch.features),
+        rows(batch.labels),
+        rows(batch.weights),
+        patient,
+        (torch.arange(layout.patients, device=real.device) < len(slots)).float(),
+        torch.zeros_like(patient) if batch.seeds is None else rows(batch.seeds),
     )
 
 
@@ -338,19 +344,3 @@ def blank(graph: Graph, layout: Layout, label: torch.Tensor, device: torch.devic
         torch.ones(layout.patients, device=device),
         torch.zeros(rows, dtype=torch.int64, device=device),
     )
-
-
-def compile_flat(traced: torch.fx.GraphModule) -> Callable[..., Any]:
-    """Return the graph through the compiler, at its first call.
-
-    Inductor's layout optimisation makes convolutions of these graphs two to three times slower on a CPU.
-    """
-    import torch._inductor.config as inductor
-
-    compiled_graph = torch.compile(traced, fullgraph=True, dynamic=False)
-
-    def call(*arguments: torch.Tensor) -> Any:
-        with inductor.patch(layout_optimization=False):
-            return compiled_graph(*arguments)
-
-    return call

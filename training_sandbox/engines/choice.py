@@ -2,8 +2,8 @@
 
 Book-keeping is the default. It is traced to a flat graph, and that is compiled where a compiler is at hand, if the run
 is long enough to pay for it and only where that measured faster. ``vmap(grad)`` takes over where book-keeping fails its
-check or is clearly slower. What was chosen is a value, so that a run that goes on after a crash takes the same again:
-two engines agree to rounding, not to the bit.
+check or is clearly slower. Opacus is taken only where it is named. What was chosen is a value, so that a run that goes
+on after a crash takes the same again: two engines agree to rounding, not to the bit.
 """
 
 import hashlib
@@ -21,7 +21,8 @@ from policies.errors import TrainingFailed
 from training_sandbox import losses
 from training_sandbox.engines import bookkeeping, plain, vmap
 from training_sandbox.engines.bookkeeping import Bookkeeping
-from training_sandbox.engines.norms import Kernel, Layout
+from training_sandbox.engines.heard import Layout
+from training_sandbox.engines.norms import Kernel
 from training_sandbox.engines.tune import tune
 from training_sandbox.engines.uses import find_uses
 from training_sandbox.graph.check import activation_bytes
@@ -68,7 +69,7 @@ class Request:
 class Choice:
     """An engine by name, with everything that decides its rounding."""
 
-    engine: Literal["bookkeeping", "vmap"]
+    engine: Literal["bookkeeping", "vmap", "opacus-hooks", "opacus-ghost"]
     layout: Layout
     kernels: tuple[tuple[str, Kernel], ...] = ()
     traced: bool = True
@@ -144,18 +145,24 @@ def _key(graph: Graph, params: Params, request: Request, speed: Speed, choice: C
 def _chosen(graph: Graph, params: Params, request: Request, speed: Speed) -> Engine:
     """Return the engine that is worth its preparation: as written, traced, or compiled."""
     layout = _layout(graph, params, request, speed)
+    if speed.engine in ("vmap", "opacus-hooks", "opacus-ghost"):
+        return _named(graph, params, request, Choice(engine=speed.engine, layout=layout))
     plain_choice = Choice(engine="bookkeeping", layout=layout, precision=speed.precision, traced=False)
     oracle_choice = Choice(engine="vmap", layout=layout)
     try:
         best = _timed(graph, params, request, _named(graph, params, request, plain_choice))
     except (TrainingFailed, RuntimeError, ValueError, TypeError, IndexError):
+        if speed.engine == "bookkeeping":
+            raise
         # torch raises many types where it has no batching rule or kernel; the other engine is then asked
         return _timed(graph, params, request, _named(graph, params, request, oracle_choice))
     batches = request.steps * math.ceil(request.patients / layout.patients)
     if batches * (best.seconds or 0.0) < TRACE_WORTH:
         return best
     kernels = tune(find_uses(graph, params), params, layout)
-    candidates = [replace(plain_choice, kernels=kernels, traced=True), oracle_choice]
+    candidates = [replace(plain_choice, kernels=kernels, traced=True)]
+    if speed.engine == "measured":
+        candidates.append(oracle_choice)
     best = _fastest(graph, params, request, best, candidates)
     if batches * (best.seconds or 0.0) > COMPILE_WORTH and compiler() is not None and speed.compile:
         best = _fastest(graph, params, request, best, [replace(candidates[0], compile=True)])
@@ -184,13 +191,20 @@ def _layout(graph: Graph, params: Params, request: Request, speed: Speed) -> Lay
     if not speed.packed or request.records == 1:
         return Layout(patients * request.records, patients, request.records)
     rows = math.ceil(patients * (request.records + 1) / 2)
-    return Layout(rows, rows, request.records)
+    return Layout(rows, min(rows, request.patients), request.records)
 
 
 def _named(graph: Graph, params: Params, request: Request, choice: Choice) -> Engine:
     if choice.engine == "vmap":
         function = partial(vmap.clipped_sum, trained=graph.trained, automatic=request.automatic)
         engine = Engine(choice, function, vmap.target({n: params[n] for n in graph.trained}), None)
+    elif choice.engine != "bookkeeping":
+        from training_sandbox.engines.opacus import Opacus
+
+        mode: Any = choice.engine.removeprefix("opacus-")
+        loss = losses.function(request.loss)
+        other = Opacus(graph, loss, params, choice.layout, mode, automatic=request.automatic)
+        engine = Engine(choice, other, other.bound, None)
     else:
         label = _labels(request, 1)[0]
         made = Bookkeeping(

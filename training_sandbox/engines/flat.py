@@ -145,3 +145,34 @@ def _shape(node: torch.fx.Node) -> tuple[int, ...]:
 
 def _dtype(node: torch.fx.Node) -> Any:
     return getattr(node.meta.get("val"), "dtype", None)
+
+
+def compiler_settings() -> dict[str, Any]:
+    """Return how Inductor is to compile these graphs.
+
+    Its layout optimisation makes their convolutions two to three times slower on a CPU. Whether it may use vector
+    instructions it asks a child process that loads a library without torch; that crashes now and then, and all code
+    is then scalar and several times slower. This torch knows what the processor can do.
+    """
+    vectors = torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "NO AVX")
+    return {"layout_optimization": False, **({"cpp.vec_isa_ok": True} if vectors else {})}
+
+
+def compiled(traced: torch.fx.GraphModule) -> Callable[..., Any]:
+    """Return the graph through the compiler, at its first call.
+
+    Sizes are static and the graph is functional, so it goes to Inductor as it is: nothing is guarded at each call.
+    On CUDA, Inductor records the whole of it as a CUDA graph.
+    """
+    import torch._inductor.config as inductor
+
+    made: list[Callable[..., Any]] = []
+
+    def call(*arguments: torch.Tensor) -> Any:
+        if not made:
+            on_gpu = any(a.is_cuda for a in arguments)
+            with inductor.patch({**compiler_settings(), "triton.cudagraphs": on_gpu}):
+                made.append(torch._inductor.compile(traced, list(arguments)))  # noqa: SLF001  # its documented entry
+        return made[0](*arguments)
+
+    return call

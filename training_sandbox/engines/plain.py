@@ -66,5 +66,5 @@ def loop_sum(
         if norm < float("inf"):
             for name, g in zip(leaves, flat, strict=True):
                 share = 1 / (norm + 0.01) if automatic else min(1.0 / clip, bound / max(norm, 1e-300))
-                total[name] += g.double() * (bound * share if automatic else share)
+                total[name] += (g.double() * (bound * share if automatic else share)).cpu()
     return total

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 
 from training_sandbox.engines import norms
-from training_sandbox.engines.norms import Factors, Heard, Kernel, Layout
+from training_sandbox.engines.heard import Factors, Heard, Layout
+from training_sandbox.engines.norms import Kernel
 from training_sandbox.engines.uses import Site, Use, Uses
 
 WORTH_TIMING = 2_000_000
@@ -25,8 +26,11 @@ def tune(uses: Uses, params: Mapping[str, torch.Tensor], layout: Layout) -> tupl
         candidates = norms.kernels(of)
         if len(candidates) < 2:
             continue
-        if math.prod(norms.sizes(of, uses.sites)) * layout.rows < WORTH_TIMING:
+        s, o, i = norms.sizes(of, uses.sites)
+        if s * o * i * layout.rows < WORTH_TIMING:
             continue
+        if layout.records * s * (o + i) > _HOPELESS * o * i:  # Gram matrices that might not even fit
+            candidates = tuple(kernel for kernel in candidates if kernel != "ghost")
         alike = tuple((use.kind, uses.sites[use.site], use.meta) for use in of)
         if alike not in found:
             found[alike] = _fastest(of, uses.sites, candidates, params[name], layout)
@@ -75,4 +79,4 @@ def _random(
     slot = torch.arange(rows, device=device) * layout.patients // rows
     factor = torch.rand(layout.patients, generator=generator, device=device)
     by_row = factor[slot]
-    return Heard(layout, tape, back, slot), Factors(factor, factor >= 0, by_row, by_row >= 0)
+    return Heard(layout, tape, back, slot), Factors(factor, factor >= 0, by_row, by_row >= 0, layout.whole)

@@ -12,7 +12,7 @@ import torch
 
 from training_sandbox.engines.rules import CLASS, Claim, Kind, Rule, View, find, follow
 from training_sandbox.graph.format import Graph
-from training_sandbox.graph.run import Compiled, Runner, compiled, feed, width
+from training_sandbox.graph.run import MADE, Compiled, Runner, compiled, feed, width
 
 _MATERIALISED = frozenset(
     {"scaled_dot_product_attention.default", "dropout.default", "gather.default", "index_select.default"}
@@ -119,6 +119,9 @@ class Tapped(Runner):
         return still if padding >= 0 else output
 
     def _run(self, op: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if self._half and op in MADE:
+            made = super().apply(op, *args, **kwargs)
+            return made.bfloat16() if made.is_floating_point() else made
         if not (self._half and op in _WHOLE):
             return super().apply(op, *args, **kwargs)
         whole = [a.float() if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in args]

@@ -100,9 +100,11 @@ class Runner:
 
     def __init__(self, graph: Graph, calls: Compiled, seed: torch.Tensor | None = None) -> None:
         self.graph, self._calls, self.seed, self._drops = graph, calls, seed, 0
+        self._device: torch.device | None = None
 
     def run(self, known: dict[str, Any]) -> Any:
         """Return the output, given parameters and inputs by name. ``known`` gains every intermediate result."""
+        self._device = getattr(known[self.graph.inputs[0].name], "device", None)
         for node, positional, types in self._calls:
             args = [_resolve(v, t, known) for v, t in zip(node.args, positional, strict=False)]
             result = self.call(node.op, *args, **{k: _resolve(v, types[k], known) for k, v in node.kwargs})
@@ -116,8 +118,9 @@ class Runner:
         return replaced(self, *args, **kwargs) if replaced else self.apply(op, *args, **kwargs)
 
     def apply(self, op: str, *args: Any, **kwargs: Any) -> Any:
-        """Return what torch's own function of that name gives."""
-        return overload(op)(*args, **kwargs)
+        """Return what torch's own function of that name gives; what is made of nothing is made where the record is."""
+        made = {"device": self._device} if op in MADE else {}
+        return overload(op)(*args, **kwargs, **made)
 
     def drop(self, value: torch.Tensor, p: float) -> torch.Tensor:
         """Return ``value`` with each number zeroed with probability ``p``, the rest scaled by 1 / (1 - p).
@@ -136,6 +139,20 @@ class Runner:
             bits = (bits ^ (bits >> shift)) * odd
         kept = ((bits >> 16) & 0xFFFFFF) >= int(p * 2**24)
         return torch.where(kept, value * (1 / (1 - p)), 0.0)
+
+
+MADE = frozenset(
+    {
+        "zeros.default",
+        "ones.default",
+        "full.default",
+        "arange.default",
+        "arange.start",
+        "arange.start_step",
+        "scalar_tensor.default",
+    }
+)
+"""Operations that make a tensor of numbers alone."""
 
 
 def _signed(number: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deid.detect import cues_english, detector, fields, framed, grams, windows
+from deid.detect import cues_english, detector, fields, framed, grams, labelled, windows
 from deid.detect.detector import LAYERS
 from deid.detect.folding import fold
 from deid.detect.names_english import many
@@ -110,3 +110,36 @@ def test_spans_are_in_order_apart_and_inside_the_original_text(text):
     found = detector().find(text)
     assert all(0 <= s.start < s.end <= len(text) for s in found)
     assert all(a.end <= b.start for a, b in pairwise(found))
+
+
+LINKED = st.lists(
+    st.sampled_from(
+        [
+            "MRN",
+            "pt id",
+            "ſſn",
+            "K9",
+            " ",
+            ":",
+            "#",
+            "No.",
+            "is",
+            "tel",
+            "x",
+            ",",
+            "患者",
+            "12345678",
+            "A-",
+            "7",
+            "\n",
+            "reg",
+        ]
+    ),
+    max_size=14,
+).map("".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=LINKED)
+def test_looking_for_an_english_cue_only_where_one_fits_finds_the_same(text):
+    assert list(labelled._cued_english(text)) == list(labelled._cued(text, labelled._LINKED_ENGLISH, 44))

@@ -9,7 +9,10 @@ from typing import Any
 import pydicom
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from deid.mapping import Source
@@ -18,7 +21,7 @@ from deid.readers import dicom as reader
 from deid.records import MemoryRecords
 from deid.transform import burned_in
 from deid.transform.annex_e import annex_e
-from deid.transform.dicom import CODES, STRICTER, ImageRefused, Options, deidentify, new_uid, options_of
+from deid.transform.dicom import CODES, STRICTER, ImageRefused, Options, _Cleaner, deidentify, new_uid, options_of
 
 CORPUS = Path(__file__).parents[4] / "shared/corpora/in-dicom"
 SOURCE = Source("images", "c", "dicom", ("*",), ())
@@ -348,6 +351,54 @@ def test_a_device_keeps_its_number_only_where_it_is_retained() -> None:
     assert "DeviceSerialNumber" not in parsed(clear(raw))
     found = parsed(clear(raw, options=Options(device=True)))
     assert (found.DeviceSerialNumber, "StationName" in found) == ("SN-12", False)
+
+
+# From PS3.15 Table E.1-1: (column Rtn. Pat. Chars. Opt., column Rtn. Dev. Id. Opt.), K keep, C clean, "" neither.
+PUBLISHED = {
+    "PatientSex": ("K", ""), "PatientAge": ("K", ""), "PatientSize": ("K", ""), "PatientWeight": ("K", ""),
+    "EthnicGroup": ("K", ""), "SmokingStatus": ("K", ""), "PregnancyStatus": ("K", ""), "PatientSexNeutered": ("K", ""),
+    "Allergies": ("C", ""), "SpecialNeeds": ("C", ""), "PatientState": ("C", ""), "PreMedication": ("C", ""),
+    "DeviceSerialNumber": ("", "K"), "StationName": ("", "K"), "DeviceUID": ("", "K"), "CassetteID": ("", "K"),
+    "GantryID": ("", "K"), "PlateID": ("", "K"), "GeneratorID": ("", "K"), "DetectorID": ("", "K"),
+    "DateOfLastCalibration": ("", "K"), "StationAETitle": ("", "C"), "NetworkID": ("", "C"),
+    "InstructionPerformedDateTime": ("", ""), "CountsAccumulated": ("", ""), "AccessionNumber": ("", ""),
+    "PatientBirthDate": ("", ""), "InstitutionName": ("", ""), "OperatorsName": ("", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_what_options_retain_is_what_the_published_table_keeps(name: str) -> None:
+    tag, table = tag_for_keyword(name), annex_e()
+    assert (tag in table.characteristics, tag in table.device) == tuple(mark == "K" for mark in PUBLISHED[name])
+
+
+def test_a_retained_day_of_calibration_still_moves_and_a_retained_age_is_still_pooled() -> None:
+    raw = written(image(DateOfLastCalibration="20200305", SelectorASValue="093Y"))
+    found = parsed(clear(raw, options=Options(device=True, characteristics=True)))
+    assert (found.DateOfLastCalibration, found.SelectorASValue) == ("20200217", "090Y")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "value", "passes"),
+    [
+        ("WindowCenter", "DS", b"40\\50 ", True), ("WindowCenter", "DS", b"4O", False),
+        ("EchoTime", "DS", b"1.5e3 ", True), ("WindowCenter", "DS", b"\\\\", False),
+        ("InstanceNumber", "IS", b"12", True), ("InstanceNumber", "IS", b"1x", False),
+        ("ImageType", "CS", b"ORIGINAL\\PRIMARY", True), ("ImageType", "CS", b"Wang Li ", False),
+        ("ImageType", "CS", "王力".encode(), False), ("ImageType", "CS", b"A\0B\0", False),
+        ("Rows", "US", b"\2\0", True), ("EchoTime", "FL", b"\2\0", False), ("StudyDate", "DA", b"20200305", False),
+    ],
+)  # fmt: skip
+def test_only_a_value_that_would_pass_decoded_passes_undecoded(
+    name: str, kind: str, value: bytes, passes: bool
+) -> None:
+    tag, cleaner, one = Tag(name), _Cleaner(1, KEY, Options()), Dataset()
+    one[tag] = raw = RawDataElement(tag, kind, len(value), value, 0, False, True)
+    assert cleaner._as_it_stands(raw) is passes
+    if passes:
+        decoded = cleaner._one(one[tag], Dataset())
+        assert decoded is not None
+        assert decoded.value == one[tag].value
 
 
 def test_private_elements_stay_only_from_the_safe_list_and_only_as_numbers() -> None:

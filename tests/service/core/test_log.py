@@ -154,6 +154,30 @@ def test_one_flipped_byte_anywhere_in_the_published_log_is_found(log, said) -> N
     assert verify_folder(log.folder, log.vkey).size == 300
 
 
+def test_a_flipped_byte_in_what_a_tile_was_when_it_was_shorter_is_found_too(log, said) -> None:
+    for _ in range(2):
+        append(log, said, 2)
+        log.catch_up()
+    for path in (tiles.tile_path(log.folder, level, 0, 2) for level in ("entries", 0)):
+        good = path.read_bytes()
+        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        with pytest.raises(Tampered, match="when it had 2"):
+            verify_folder(log.folder, log.vkey)
+        path.write_bytes(good)
+    assert verify_folder(log.folder, log.vkey).size == 4
+
+
+def test_a_whole_tile_leaves_nothing_of_its_shorter_days(log, said) -> None:
+    append(log, said, 200)
+    log.catch_up()
+    kept = log.checkpoint()
+    append(log, said, 400)
+    log.catch_up()
+    assert {path.name for path in log.folder.rglob("*.p")} == {"002.p", "000.p"}
+    assert {path.parent.parent.name for path in log.folder.rglob("000.p/*")} == {"1"}  # the tile above
+    assert verify_log(log, since=kept).size == 600
+
+
 def test_a_missing_file_is_found(log, said) -> None:
     append(log, said, 300)
     log.catch_up()

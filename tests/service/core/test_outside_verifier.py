@@ -92,12 +92,7 @@ def test_any_one_flipped_byte_is_caught_by_it_and_by_us(published: Log, tmp_path
     for number, path in enumerate(needed):
         copy = tmp_path / str(number)
         shutil.copytree(published.folder, copy)
-        for other in copy.rglob("*.p"):  # what was partial when the log was shorter is no part of it now
-            if other.with_suffix("").is_file():
-                shutil.rmtree(other)
         target = copy / path.relative_to(published.folder)
-        if not target.exists():
-            continue
         raw = bytearray(target.read_bytes())
         raw[draw.randrange(len(raw) - 1)] ^= 1 << draw.randrange(8)
         target.write_bytes(raw)

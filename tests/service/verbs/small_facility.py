@@ -169,7 +169,7 @@ def publish(
         dataset,
         changes.get("tables", people)(names),
         data_class=DataClass(data_class),
-        sources=Sources("0" * 64, "0" * 64, "0" * 64, ("s-by-hand",)),
+        sources=Sources("0" * 64, "0" * 64, "0" * 64, changes.get("sources", ("s-by-hand",))),
         entry=entry,
         buckets=2,
         previous=previous,

@@ -1,12 +1,14 @@
 """Backup and restore: sealed until the witnessed log is replayed; no budget comes back, no patient either."""
 
 import hmac
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from datasets.ledger import Event, charge
 from policies.entry import Entry, stamp
@@ -17,13 +19,14 @@ from policies.thresholds import budget
 from service import staff
 from service.backup.backup import create, restore
 from service.backup.replay import unseal
+from service.cli.backup import app
 from service.database import reading, unit_of_work
 from service.facility import SEALED, open_facility, opened
 from service.identity import FIRST
 from service.log.verify import verify_log
 from service.models import PatientRow
 from service.settings import Settings, read
-from tests.service.verbs.small_facility import PEOPLE, Small
+from tests.service.verbs.small_facility import PEOPLE, Small, publish
 
 EVENT = Event("gaussian", 1.0, 8.0, 1)
 
@@ -170,3 +173,45 @@ def test_there_is_no_backup_in_an_empty_folder_and_none_holds_the_root_key(kept,
         restore(kept["settings"], tmp_path / "nowhere", kept["clock"])
     root = (tmp_path / "home" / "root.key").read_bytes()
     assert not any(root in path.read_bytes() for path in kept["backup"].rglob("*") if path.is_file())
+
+
+def test_objects_in_a_bucket_are_backed_up_and_put_back_into_another(tmp_path: Path, bucket: Any) -> None:
+    url, account = bucket
+    where = {"store_endpoint": account.endpoint, "store_region": account.region,
+             "store_access_key": account.access_key, "store_secret_key": account.secret_key}  # fmt: skip
+    with opened(read(home=tmp_path / "home", database="", store=f"{url}/old", **where)) as facility:
+        publish(facility, patients=20)
+        manifest = facility.newest("net")
+        create(facility, tmp_path / "backup")
+    (tmp_path / "new").mkdir(mode=0o700)
+    shutil.copy2(tmp_path / "home" / "root.key", tmp_path / "new" / "root.key")
+    settings = read(home=tmp_path / "new", database="", store=f"{url}/new", **where)
+    restore(settings, tmp_path / "backup")
+    with opened(settings, sealed=True) as facility:
+        assert facility.newest("net") == manifest
+        assert facility.store.rows(manifest, "person").height == 20
+        assert sorted(facility.objects.names()) == sorted(part.sha256 for part in manifest.parts)
+
+
+def test_the_operator_backs_up_restores_and_unseals_by_command(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.facility.close()
+    home, new = tmp_path / "home", tmp_path / "new"
+    commands = CliRunner()
+
+    def run(at: Path, *words: str) -> Any:
+        monkeypatch.setenv("MEDTRAIN_HOME", str(at))
+        result = commands.invoke(app, [*words, "--json"], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
+
+    made = run(home, "create", str(tmp_path / "backup"))
+    new.mkdir(mode=0o700)
+    shutil.copy2(home / "root.key", new / "root.key")
+    assert run(new, "restore", str(tmp_path / "backup"))["sealed"] is True
+    assert (new / SEALED).exists()
+    checkpoint = home / "log" / "checkpoint"
+    told = run(new, "unseal", "--log", str(home / "log"), "--checkpoint", str(checkpoint))
+    assert (told["entries"], told["size"]) == (0, made["size"])
+    assert not (new / SEALED).exists()

@@ -6,15 +6,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
 from datasets.duo import Intent
 from policies.errors import BudgetExhausted, Frozen, Misuse, NotFound, Refused
 from policies.states import RunState
-from service import assessment, cards, catalogue, describing, lineage, measuring, openness, runs, staff
+from service import assessment, cards, catalogue, describing, lineage, measuring, openness, runs, shelf, staff
+from service.database import engine, unit_of_work
 from service.describing import Wanted
 from service.models import ChargeRow
 from service.models_governance import MeasurementRow
-from tests.service.verbs.small_facility import Small, active_permit, clinical, count, model, publish
+from tests.service.verbs.small_facility import Small, active_permit, clinical, count, entry_for, model, publish
 from tests.service.verbs.test_run_verbs import held, spec
 
 ABOUT = {
@@ -43,7 +45,12 @@ def names(found: Any) -> list[str]:
 
 
 def find(small: Small, who: str = "lin", **wanted: str) -> list[str]:
-    return names(describing.find(small.facility, small.people[who], Wanted(**wanted)))
+    """Return what memory finds, which is what the database finds."""
+    found = names(describing.find(small.facility, small.people[who], Wanted(**wanted)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "MOST", -1)
+        assert names(describing.find(small.facility, small.people[who], Wanted(**wanted))) == found
+    return found
 
 
 def test_a_dataset_is_found_by_words_of_both_languages_and_by_filters(clinic: Small) -> None:
@@ -67,6 +74,27 @@ def test_results_come_in_pages_and_the_best_first(clinic: Small) -> None:
     assert (names(last), last["next"]) == (["other"], None)
     with pytest.raises(Misuse):
         describing.find(clinic.facility, clinic.lin, Wanted(), limit=51)
+
+
+def test_what_anybody_changed_is_found_at_the_next_question(clinic: Small) -> None:
+    assert find(clinic, text="diabetes") == ["clinic"]
+    changes = (
+        ("update catalogue_terms set term = 'asthma' where term = 'diabete'", "asthma", ["clinic"]),
+        ("delete from catalogue_terms where term = 'asthma'", "asthma", []),
+        ("insert into catalogue_terms (term, dataset, weight) values ('copd', 'clinic', 2)", "copd", ["clinic"]),
+        ("update versions set state = 'withdrawn' where dataset = 'clinic'", "copd", []),
+        ("update versions set state = 'published' where dataset = 'clinic'", "copd", ["clinic"]),
+    )
+    other = engine(clinic.facility.database.url.render_as_string(hide_password=False))
+    for statement, asked, found in changes:
+        with unit_of_work(other) as work:
+            work.session.execute(sa.text(statement))
+            work.add(entry_for(clinic.facility))
+        assert find(clinic, text=asked) == found, statement
+    describing.describe(clinic.facility, clinic.zhou, "clinic", {"title_zh": "另一个名字"})
+    (one,) = describing.find(clinic.facility, clinic.lin, Wanted(text="另一个"))["items"]
+    assert one["title"] == "另一个名字"
+    other.dispose()
 
 
 def test_the_level_of_the_data_decides_who_finds_them(clinic: Small) -> None:

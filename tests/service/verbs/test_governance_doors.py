@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from typer.testing import CliRunner
 
+from policies.errors import Misuse
 from service import jobs
 from service.api.app import create_app
 from service.cli import connection, main
@@ -19,7 +20,8 @@ from service.console import drawing
 from tests.service.verbs.small_facility import Small, active_permit, application, clinical, publish
 from tests.service.verbs.test_rights_verbs import somebody
 
-PUBLIC = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+PRIVATE = X25519PrivateKey.generate()
+PUBLIC = base64.b64encode(PRIVATE.public_key().public_bytes_raw()).decode()
 SAME = {"sec-fetch-site": "same-origin"}
 
 
@@ -234,6 +236,29 @@ def test_a_partner_names_controller_and_countries_on_the_form(doors: Doors, smal
     assert (permit.controller, permit.controller_country, permit.justification) == ("parent", "CH", "needed")
 
 
+def test_what_is_typed_into_an_application_is_kept_and_found_again(doors: Doors, small: Small) -> None:
+    page = Pages(doors, small, "lin")
+    shown = page.post("/permits/new/draft", dataset="clinic", legal_basis="half a sen")
+    draft = shown.split('value="')[1].split('"')[0]
+    page.post("/permits/new/draft", dataset="clinic", legal_basis="half a sentence", draft=draft)
+    assert f"/permits/new?draft={draft}" in page.get("/permits/new")
+    again = page.get(f"/permits/new?draft={draft}")
+    assert 'value="half a sentence"' in again
+    assert 'hx-post="/permits/new/draft"' in again
+    given = {
+        "dataset": "clinic", "recipe": "demo-diabetes", "purpose": "DUO:0000042", "legal_basis": "a whole one",
+        "ethics": "e-1", "epsilon": "1", "runs": "1", "not_after": "2026-04-01", "draft": draft,
+    }  # fmt: skip
+    assert f'name="draft" value="{draft}"' in page.post("/permits/new", **given, step="check")
+    page.post("/permits/new", **given, step="send")
+    assert [permit.legal_basis for permit in small.facility.permits.all()] == ["a whole one"]
+    assert doors.get(f"/permits/new?draft={draft}").status_code == 404
+    other = page.post("/permits/new/draft", dataset="net").split('value="')[1].split('"')[0]
+    assert other not in page.post("/permits/new/draft/removal", draft=other)
+    Pages(doors, small, "zhou")
+    assert doors.post("/permits/new/draft", data={"dataset": "net"}, headers=SAME).status_code == 403
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_new_page_is_drawn_in_both_languages(doors: Doors, small: Small, language: str) -> None:
     drawing.environment(language)
@@ -305,6 +330,14 @@ def test_the_command_line_leads_to_rights_and_incidents(terminal: Any, small: Sm
     assert incident in terminal("wu", "incident", "list")
     assert "clinic" in terminal("zhou", "incident", "subjects", incident)
     assert "office" in terminal("zhou", "incident", "notification", incident)
+    parcel, key = tmp_path / "parcel", tmp_path / "key"
+    terminal("zhou", "dataset", "take-out", PUBLIC, str(parcel), "--form", "parquet")
+    opening = ("dataset", "open-parcel", str(parcel), str(tmp_path / "own"), "shdc", "--key", str(key))
+    key.write_text("no key")
+    with pytest.raises(Misuse):
+        terminal("zhou", *opening)
+    key.write_text(base64.b64encode(PRIVATE.private_bytes_raw()).decode())
+    assert "clinic/person.parquet" in terminal("zhou", *opening)
     assert "clinic" in terminal("zhou", "dataset", "leave", "shdc", "--json")
 
 

@@ -1,12 +1,18 @@
 """Patients' rights: a withdrawal that nothing undoes, objections, access, corrections, merges, a hospital's leaving."""
 
+import base64
+import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from datasets import delta
 from datasets.ledger import Event, charge
+from datasets.parcel import unpack
 from datasets.vault import Blob
 from deid.identity import Claim
 from deid.pipeline import Outcome
@@ -15,7 +21,7 @@ from policies.envelope import unseal
 from policies.errors import Conflict, IllegalTransition, Misuse, NotFound, Refused, Shredded
 from policies.states import ChargeState, PermitState, RunState, SubmissionState, VersionState
 from policies.thresholds import budget
-from service import jobs, notices, rights, runs, training, withdrawal
+from service import describing, jobs, notices, rights, rounds, runs, takeout, training, withdrawal
 from service.database import reading, unit_of_work
 from service.models import PatientRow, SubmissionRow, VersionRow
 from service.models_governance import TombstoneRow
@@ -231,6 +237,82 @@ def test_the_risk_of_a_new_version_is_measured_again(small: Small) -> None:
     (version,) = done["outcome"]["versions"]
     assert 5 <= version["risk"]["k"] <= 50
     assert version["k_enough"] is True
+
+
+def test_versions_end_when_their_data_were_kept_long_enough(both: Small) -> None:
+    here = both.facility
+    describing.describe(here, both.zhou, "net", {"retention_days": 10})
+    permit = active_permit(both, runs=2, epsilon="2")
+    old, he = begun(both, permit), somebody(both)
+    both.clock.forward(days=6)
+    first = here.newest("net")
+    publish(here, patients=210, sources=("s-2",))
+    new = begun(both, permit)
+    both.clock.forward(days=3)
+    assert rounds.make_rounds(here)["versions"] == 0
+    both.clock.forward(days=1)
+    assert (rounds.make_rounds(here)["versions"], rounds.make_rounds(here)["versions"]) == (1, 0)
+    assert [runs.get(here, run).state for run in (old, new)] == [RunState.CANCELLED, RunState.QUEUED]
+    assert keys_opening(both, first) == len([part for part in first.parts if part in here.newest("net").parts])
+    withdrawal.withdraw(here, both.zhou, {"dataset": "net", "pseudonym": he.pseudonym})  # the same data: no new period
+    last = here.newest("net")
+    assert keys_opening(both, last) == len(last.parts)
+    both.clock.forward(days=6)
+    assert rounds.make_rounds(here)["versions"] == 1
+    assert keys_opening(both, last) == 0
+    assert count(here, PatientRow) == 0
+    assert [one["kind"] for one in notices.listing(here, both.zhou)].count("retention-ended") == 2
+    assert "dataset.retention-end" in both.actions()
+
+
+def test_nothing_ends_while_records_are_under_way(small: Small) -> None:
+    describing.describe(small.facility, small.zhou, "net", {"retention_days": 1})
+    small.clock.forward(days=2)
+    with unit_of_work(small.facility.database, small.clock) as work:
+        work.session.add(
+            SubmissionRow(
+                id="s-9", org="shdc", author="zhou", project="net", state=SubmissionState.MAPPED,
+                created_at=work.now(), document={},
+            )
+        )  # fmt: skip
+        work.add(entry_for(small.facility))
+    assert rounds.make_rounds(small.facility)["versions"] == 0
+
+
+@pytest.mark.parametrize("form", ["omop", "parquet", "delta"])
+def test_a_hospital_takes_all_of_its_own_data_out(small: Small, tmp_path: Path, form: str) -> None:
+    here, key = small.facility, X25519PrivateKey.generate()
+    publish(here, dataset="clinic", tables=clinical)
+    he = somebody(small, "clinic")
+    withdrawal.withdraw(here, small.zhou, {"dataset": "clinic", "pseudonym": he.pseudonym})
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    (tmp_path / "parcel").write_bytes(b"".join(takeout.take_out(here, small.zhou, public, form)))
+    names = unpack(tmp_path / "parcel", tmp_path / "out", key, takeout.info("shdc"))
+    assert {name.split("/")[0] for name in names} == {"clinic", "net"}
+    about = json.loads((tmp_path / "out/clinic/dataset.json").read_text("utf-8"))
+    assert (about["version"], about["owner"]) == (2, "shdc")
+    if form == "omop":
+        people = pl.read_csv(tmp_path / "out/clinic/extension/person.csv")
+    else:
+        out = tmp_path / "out/clinic"
+        people = pl.read_parquet(out / "person.parquet") if form == "parquet" else delta.read(out / "person")
+        assert people.equals(here.store.rows(here.newest("clinic"), "person"))
+    assert people.height == about["rows"]["person"]
+    assert he.pseudonym not in set(people["patient"])
+    assert small.actions()[-1] == "dataset.take-out"
+
+
+def test_only_a_hospitals_own_officer_takes_its_data_out_and_only_to_a_key(small: Small) -> None:
+    public = base64.b64encode(bytes(32)).decode()
+    with pytest.raises(Refused):
+        takeout.take_out(small.facility, small.lin, public)
+    for recipient, form in (("%", "omop"), (base64.b64encode(b"short").decode(), "omop"), (public, "xml")):
+        with pytest.raises(Misuse):
+            takeout.take_out(small.facility, small.zhou, recipient, form)
+    withdrawal.leave(small.facility, small.zhou, "shdc")
+    other = X25519PrivateKey.generate().public_key().public_bytes_raw()
+    empty = b"".join(takeout.take_out(small.facility, small.zhou, base64.b64encode(other).decode()))
+    assert len(empty) < 2000  # what it had is destroyed: nothing is left to take
 
 
 def test_a_hospital_leaves_with_all_of_its_data(both: Small) -> None:
