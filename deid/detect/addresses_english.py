@@ -5,7 +5,7 @@
 # patterns and word lists are read, searched and compared as one line each
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from deid.detect import windows
 from deid.detect.lexicon import listed
@@ -52,6 +52,15 @@ _ZIP_CUED = re.compile(
     r"\b(?:zip|zip code|postal code|postcode|post code)[ :#]{1,3}([0-9]{5}(?:-[0-9]{4})?|[A-Z0-9]{2,4} ?[A-Z0-9]{3})\b",
     re.IGNORECASE,
 )
+_WITH_POST_UK = re.compile(
+    rf"\b(?:Flat [0-9]+[A-Z]?, )?[0-9]{{1,4}}[A-Za-z]? {_WORD}(?:[ -][A-Za-z'][A-Za-z'-]*){{0,4}},?(?: {_WORD},?){{0,3}} {_UK_POST}\b"
+)
+_FLAT = re.compile(
+    rf"\b(?:Flat|Apt|Unit) [0-9]+[A-Z]?, [0-9]{{1,4}}[A-Za-z]? {_WORD}(?: {_WORD}){{0,3}}(?:, {_WORD}(?: {_WORD})?)?"
+)
+_CORNER = re.compile(
+    rf"\b(?:corner of|intersection of|at|on) ((?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th))(?: {_WORD})? (?:&|and) (?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th))(?: (?:St|Ave|Rd|Blvd|Street|Avenue|Road))?)(?=[ ,.;)]|$)"
+)
 _POST_UK = re.compile(rf"\b{_UK_POST}\b")
 _LIVES = re.compile(
     rf"\b(?:lives?|living|lived|resides?|residing|resident|residence|moved|relocated|native|born|hometown|home|home town|visiting|traveled|travelled|travels|returned|trip|flew|drove|driving|"
@@ -85,6 +94,8 @@ def find(text: str, source: str) -> Iterator[Span]:
         (_STREET, "ADDRESS", 0.9),
         (_NUMBERED, "ADDRESS", 0.9),
         (_BOX, "ADDRESS", 0.9),
+        (_WITH_POST_UK, "ADDRESS", 0.9),
+        (_FLAT, "ADDRESS", 0.8),
         (_BARE_STREET, "ADDRESS", 0.7),
         (_HYPHENED, "REGION", 0.7),
         (_HIGHWAY, "ADDRESS", 0.7),
@@ -102,6 +113,14 @@ def find(text: str, source: str) -> Iterator[Span]:
             if pattern in (_LIVES, _CITY_STATE, _COUNTY) and _no_place(text, match.start(group), match[group]):
                 continue
             yield Span(*match.span(group), label, score, source)
+    yield from _corners(text, stretches, source)
+
+
+def _corners(text: str, stretches: Sequence[tuple[int, int]], source: str) -> Iterator[Span]:
+    """Yield crossings: a street with a number in its name, or behind "corner of"."""
+    for match in windows.found(text, _CORNER, stretches):
+        if match[0].startswith(("corner", "intersection")) or match[1][0].isdigit():
+            yield Span(*match.span(1), "ADDRESS", 0.7, source)
 
 
 def _no_place(text: str, start: int, value: str) -> bool:

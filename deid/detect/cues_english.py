@@ -7,7 +7,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from deid.detect import windows
+from deid.detect import proper_english, windows
 from deid.detect.names_english import FIRST, LAST, NOT_NAMES, many
 from deid.detect.span import Span
 from deid.detect.words import ENGLISH_EPONYMS
@@ -21,7 +21,7 @@ _TITLED = re.compile(
     rf"\b{_TITLE}\.?(?:/{_TITLE}\.?)? ?((?:{_PARTICLE} ){{0,2}}{_FULL})(?:(?: and |/| & |, )({_W})(?= (?:saw|and|were|will|agree|have|discussed)))?"
 )
 _ROLE = (
-    r"patient(?:'s)?(?: name)?|pat[il1]ent(?: name)?|pt(?: name)?|dr|doctor|dtr|fob|proband|pediatrician|paediatrician|counsell?or|genetic counsell?or|reviewer|reporter|advocate|clinician|supervisor|signed|gp|midwife|health visitor|driver|officer|complainant|claimant|tech|pi|crc|name|full name|first name|last name|surname|maiden name|preferred name|subject|client|member name|attending(?: physician| md)?|physician|primary care(?: physician| provider)?|pcp|provider|referring(?: physician| provider| md)?|"
+    r"doula|rep|asst|anes|anesthesia|bystander|roommate|case ?worker|staff|partner|nanny|landlord|referred by|translator|referral from|patient(?:'s)?(?: name)?|pat[il1]ent(?: name)?|pt(?: name)?|dr|doctor|dtr|fob|proband|pediatrician|paediatrician|counsell?or|genetic counsell?or|reviewer|reporter|advocate|clinician|supervisor|signed|gp|midwife|health visitor|driver|officer|complainant|claimant|tech|pi|crc|name|full name|first name|last name|surname|maiden name|preferred name|subject|client|member name|attending(?: physician| md)?|physician|primary care(?: physician| provider)?|pcp|provider|referring(?: physician| provider| md)?|"
     r"ordering(?: physician| provider)?|consultant|consulting(?: physician)?|surgeon|assistant(?: surgeon)?|first assist(?:ant)?|anesthesiologist|anaesthetist|anesthetist|radiologist|pathologist|cardiologist|resident|fellow|intern|nurse|rn|lpn|cna|midwife|therapist|technologist|tech|sonographer|pharmacist|"
     r"dictated by|transcribed by|signed(?: electronically)?(?: by)?|electronically signed(?: by)?|e-signed by|authenticated by|reviewed by|verified by|reported by|read by|interpreted by|performed by|prepared by|entered by|recorded by|written by|documented by|completed by|collected by|received by|ordered by|requested by|seen by|"
     r"admitted by|discharged by|called by|caller|author|cc|to|from|attn|attention|re|dear|sincerely|regards|best regards|kind regards|yours sincerely|emergency contact|contact(?: person)?|next of kin|nok|guarantor|guardian|spouse|mother|father|wife|husband|son|daughter|sister|brother|informant|interpreter|witness|"
@@ -31,7 +31,7 @@ _FIELD = re.compile(
     rf"(?:^|(?<=[\s(;,.\[/*-]))(?i:{_ROLE})(?: \((?:[^()\n]{{1,20}})\))? ?(?::|=|-(?= )|\n(?=[A-Z][a-z]+ [A-Z]))[ *_]{{0,3}}({_W},? {_FULL}|{_FULL})(?=[\s,.;()/|\]-]|$)"
 )
 _ROLE_WORD = re.compile(
-    rf"\b(?i:signed by|dictated by|seen by|evaluated by|reviewed by|discussed with|spoke with|spoke to|talked to|talked with|called by|call from|contacted|informed|notified|per|paged|consulted|referred by|accompanied by|brought in by|escorted by|performed by|interpreted by|assisted by|"
+    rf"\b(?i:attending|bystander|caseworker|case worker|doula|rep|staff|nanny|carer|mum|mom|dad|stepfather|stepmother|stepson|foster mother|great-aunt|godmother|classmate|student|tutor|barber|pastor|vet|signed by|dictated by|seen by|evaluated by|reviewed by|discussed with|spoke with|spoke to|talked to|talked with|called by|call from|contacted|informed|notified|per|paged|consulted|referred by|accompanied by|brought in by|escorted by|performed by|interpreted by|assisted by|"
     rf"follow(?:ed|s)?(?: |-)up with|follow up with|lives with|married to|named|called|name is|i am|i'm|this is|my name is|my name's|read by|dictated by|seen by|signed by|dtr|fob|caller|officer|supervisor|advocate|uncle|survivor|partner|ex-partner|via|known as|goes by|son|daughter|wife|husband|mother|father|brother|sister|niece|nephew|aunt|uncle|cousin|grandson|granddaughter|grandmother|grandfather|fianc[eé]e?|partner|boyfriend|girlfriend|"
     rf"friend|neighbor|neighbour|roommate|caregiver|aide|landlord|coworker|colleague|boss|patient|pt|baby|twin|resident|nurse|therapist|surgeon|social worker|case manager|cardiologist|oncologist|neurologist|nephrologist|pharmacist|interpreter|teacher|coach|chaplain|hi|hello|hey|dear|thanks|thank you|regards|sincerely|cheers|ask for|asked for|attn|cc)"
     rf"(?:,| is|:|\()? ?\(?({_FULL})(?=[\s,.;:()!?'/-]|$)"
@@ -110,6 +110,7 @@ def find(text: str, source: str) -> Iterator[Span]:
         ):
             yield Span(match.start(), match.end(), "NAME", 0.6, source)
     yield from _more(text, stretches, source)
+    yield from proper_english.find(text, stretches, source)
     for pattern in (_INITIALS, _SPELLED):
         for match in windows.found(text, pattern, stretches):
             if match[0] not in (
@@ -150,6 +151,20 @@ _CLOSING = re.compile(
 _CALLED = re.compile(r"\b(?:[Cc]all me|goes by|known as|nicknamed|prefers)[ :]?[\"“]?([A-Z][a-z]+)")
 _PREFIXED = re.compile(r"\b(?:O'|Mc|Mac|D'|Fitz)[A-Z][a-z]{2,}\b")
 _AND = re.compile(r"(?<=[a-z])(?: and | & |/)([A-Z][a-z]{2,})(?=[,.; )]|$)")
+# Given names that are words as well stand only where somebody is named.
+_WORD_NAMES = (
+    "Bill|Mark|Frank|Grace|Hope|Joy|Rose|Will|Jordan|Christian|Iris|Dawn|Art|Grant|Pat|Ray|Gene|Angel|Max|Penny|Crystal|Melody|Dale|Glen|Earl|Jean|Virginia|Sydney|Florence|Carolina|Madison|Mercedes|Clay|Drew|Chase|Hunter|Faith|"
+    "Summer|Georgia|Savannah|Wren|Robin|Violet|Ivy|Ruby|Pearl|Olive|Hazel|Daisy|Lily|Heather|Holly|Ginger|Rusty|Buddy|Sonny|Skip|Chuck|Rob|Sue|Bob|Nick|Jack|Dick|Rich|Wade|Lance|Miles|Reed|Ford|Brook|Brooke|River|Sage|Autumn|April|May|June|August|"
+    "Mason|Cooper|Carter|Parker|Tucker|Taylor|Bishop|Dean|Duke|Prince|King|Baker|Porter|Page|Paige|Sandy|Misty|Stormy|Star|Destiny|Harmony|Charity|Patience|Precious|Princess|Diamond|Amber|Jade|Opal|Coral|Sky|Skye|Gray|Grey|Rowan|Ash|Basil|Forest|Cliff|Heath|Flint|Rocky|Chip|Ace|Bud|Red|Blue|Young|Long|Wu|Su|An|Do|So"
+)
+_WORD_NAMED = re.compile(
+    rf"\b(?i:husband|wife|son|daughter|mother|father|mom|mum|dad|brother|sister|partner|girlfriend|boyfriend|fianc[eé]e?|friend|neighbou?r|roommate|aunt|uncle|cousin|nephew|niece|grandson|granddaughter|grandmother|grandfather|nurse|aide|caregiver|doula|asst|assistant|surgeon|resident|named|called|with|by|and|pt|patient|hi|hey|dear|thanks,?)"
+    rf"[ :,(]{{1,2}}({_WORD_NAMES})(?=[,.;:)!?]|'s|$| (?:is|was|has|had|says|said|states|reports|will|at|to|in|who|and|with|present|here|called|asks|asked|came|wants)\b)|^({_WORD_NAMES})(?= (?:\((?:they|she|he)|is |was |has |states|reports|returns|presents|c/o|denies|did |had |says))",
+    re.MULTILINE,
+)
+_FULL_CAPITALS = re.compile(
+    r"\b(?i:patient(?: name)?|pt(?: name)?|name|re)\s*[:=]\s*([A-Z][A-Z'-]+(?: [A-Z'-]+)?, ?[A-Z][A-Z'. -]+?)(?=  |\n|$|[,;(]|[0-9]| +(?:ID|MRN|DOB|SEX|AGE|M|F)\b)"
+)
 _SPECIES = re.compile(
     "(?:Coli|Aureus|Diff|Difficile|Pylori|Pneumoniae|Aeruginosa|Influenzae|Faecalis|Albicans|Epidermidis|Cloacae|Mirabilis|Marcescens|Jirovecii|Burgdorferi|Elegans)$",
     re.IGNORECASE,
@@ -194,6 +209,10 @@ def _more(text: str, stretches: Sequence[tuple[int, int]], source: str) -> Itera
             and match[1].split(",")[0] not in ENGLISH_EPONYMS
         ):
             yield Span(match.start(), match.end(), "NAME", 0.6, source)
+    for match in windows.found(text, _WORD_NAMED, stretches):
+        yield Span(*match.span(match.lastindex or 0), "NAME", 0.6, source)
+    for match in windows.found(text, _FULL_CAPITALS, stretches):
+        yield Span(*match.span(1), "NAME", 0.85, source)
     for pattern in (_CLOSING, _CALLED):
         for match in windows.found(text, pattern, stretches):
             if match[1] not in NOT_NAMES:

@@ -236,6 +236,17 @@ _FORMS = (
     ),
     _form(r"(?:上|本|下|这|当)个?月(?:初|底|末|[上中下]旬)", "月", 0.7),
     _form(rf"{_LEFT}(?:1[5-9]|2[0-9])([-/.]){_MONTH}\1{_DAY}(?![0-9./-])(?! ?(?:mm|cm|mg|ml))", "-/.", 0.8, None),
+    _form(
+        rf"(?:日志|交班|交接|日报|早会|查房|值班|排班|记录|签名?|晨会|台账|登记|月报|病程) ?[(\[:]? ?({_MONTH}[-/.]{_DAY}){_RIGHT}(?=[)\] ,。;:\n(]|$)",
+        "-/.",
+        0.7,
+    ),
+    _form(rf"(?<=[。;)\n ])({_MONTH}/{_DAY})(?= ?[。]?$)", "/", 0.6, None, re.MULTILINE),
+    _form(
+        rf"(?:上上?|下下?|这|本)个?月(?:{_DAY}|{_CN_DAY})[日号]",
+        "月",
+        0.85,
+    ),
     _form(rf"{_LEFT}({_MONTH}\.{_DAY})(?=[前后](?:抽|来|复|到|完|办|入|去|交|空))", "-/.", 0.6),
     _form(r"(?<![0-9])(?:19|20)[0-9]{2}-?W[0-5][0-9](?![0-9])", "W", 0.8),
     _form(r"(?:(?:19|20)[0-9]{2}年)?第?[一二三四]季度(?:[初末底]|中)", "度", 0.7),
@@ -344,6 +355,15 @@ _FORMS = (
         "-/",
         0.7,
     ),
+    _form(
+        rf"\b(?:placed|started|starting|began|stopped|ended|completed|done|removed|born|given|drawn|repeat(?:ed)?|effective|scheduled(?: for)?|booked|arrived|returned|fell|died|expired|dc'?d|d/c'?d|post-?op|pre-?op|wk of|week of|as of|before|after|thru|between|and|eff|exp|sched)[ :]{{1,2}}({_MONTH}/{_DAY}){_RIGHT}(?![-/.]?[0-9]|[%]| ?(?:mmHg|mg|ml|points?|correct|weeks|months|patients|strength|murmur|pain|bottles|doses|sets|cultures|of))",
+        "-/",
+        0.6,
+        _in_clinical_ratio,
+        re.IGNORECASE,
+    ),
+    _form(rf"\b{_EN_MONTH} the {_EN_DAY}\b", "JFMASOND", 0.9),
+    _form(r"(?<=day )(the (?:3[01]|[12]?[0-9])(?:st|nd|rd|th))\b", "t", 0.7),
     _form(rf"\b{_EN_WEEKDAY_SHORT}\.?,? (?=(?:{_EN_MONTH}|[0-9]{{1,2}}(?:[/-]| {_EN_MONTH})))", "MTWFS", 0.6),
     _form(rf"\b(?:(?:last|this|next) )?{_EN_HOLIDAY}\b(?: {_YEAR})?(?! tree)", "CTEGBHMILVNFRDPSJ4", 0.7),
     _form(

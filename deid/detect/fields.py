@@ -165,9 +165,38 @@ def _value(text: str, at: int, role: str, *, blank: bool, listed_after: bool) ->
     return at + len(value) if _fits(text, at, value, role, blank=blank, listed_after=listed_after) else 0
 
 
+def _asks_for_a_name(text: str, at: int, value: str, role: str) -> bool:
+    """Return whether a form asks for a person by a colon and gets a surname and one or two characters, whatever they mean."""
+    end = text[at + len(value) : at + len(value) + 1]
+    return (
+        _ASKS.search(role) is not None
+        and 2 <= len(value) <= 3
+        and value[0] in SURNAMES
+        and value not in _ANSWERS
+        and value[:2] not in _ANSWERS
+        and FIELD_WORD.match(value) is None
+        and value not in _WORDS
+        and (end in _ENDS or end.isdigit())
+    )
+
+
+_ASKS = re.compile(
+    "(?:姓名|签名|签字|[^他别]者|[核对录填经报检验审联系负责委托监护执行操作记主持接收]人|[医药技护康]师|护士|医生|助手|[一二三]助|主刀|审核|复核|核对|报告|记录|抄方|调配|发药|麻醉|器械|巡回)$"
+)
+_ENDS = frozenset(" ,。;、/)(\n|") | {""}
+_ANSWERS = listed(
+    """
+成功 满意 平稳 顺利 完善 安全 良好 方式 方法 方案 时间 单位 费用 明确 待查 相符 相关 单侧 双侧 应用 平面 时长 计划 经过 安排 关系 金额 项目 程序 过程 全程 常规 全身 全部 和解 单次
+时期 阳性 阴性 应答 左侧 右侧 齐全 有效 无效 通过 符合 成立 高危 安静 平卧 平均 易感 白班 夜班 别名 全科 骨科 从事 空缺 能够 边界 温度 有无 同意 巴氏 解剖 解除
+"""
+)
+
+
 def _fits(text: str, at: int, value: str, role: str, *, blank: bool, listed_after: bool) -> bool:
     if "·" in value:
         return len(value) <= 12
+    if not blank and _asks_for_a_name(text, at, value, role):
+        return True
     if FIELD_WORD.match(value) or value in NOT_NAMES or value in _WORDS or _SPEECH.search(value[1:]):
         return False
     if value[:2] in NOT_NAMES and (len(value) < 3 or value in triples() or _NAMING.search(role) is None):

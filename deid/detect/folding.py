@@ -1,7 +1,8 @@
 """One way to write a character: full-width forms, dashes, digits of every script and traditional characters folded.
 
 Folding keeps one code point for one code point, so offsets stay right; only invisible characters (zero-width, soft
-hyphen, direction marks) are taken out, and then offsets are mapped back.
+hyphen, direction marks) and the blanks of lines that are s p a c e d  o u t are taken out, and then offsets are mapped
+back.
 """
 
 # patterns and word lists are read, searched and compared as one line each
@@ -24,6 +25,11 @@ _TRADITIONAL = (
     "雲云霧雾靜静潔洁瑩莹穎颖嬌娇玲玲婭娅嫻娴瑋玮瑤瑶璣玑綺绮維维緯纬績绩緒绪綱纲純纯紹绍賢贤貴贵賓宾資资贊赞達达運运連连"
     "灣湾臺台澳澳門门島岛縣县雙双麼么個个後后會会過过還还這这嗎吗轉转術术開开術术請请問问約约應应幫帮讓让給给總总隊队團团館馆"
 )
+# A line is spaced out where four characters stand alone in a row, one of them Chinese; then every such blank goes.
+_ALONE = "[\u4e00-\u9fff0-9A-Za-z]"
+_SPACED_OUT = re.compile(rf" {_ALONE} {_ALONE} {_ALONE}(?!{_ALONE})")
+_LONE = re.compile(rf"(?<!{_ALONE}){_ALONE}(?: {_ALONE})+(?!{_ALONE})")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
 
 
@@ -46,7 +52,7 @@ _TABLE = _table()
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded text and, where invisible characters were taken out, the original offset of each character."""
+    """A folded text and, where characters were taken out, the original offset of each character."""
 
     text: str
     offsets: Sequence[int] | None
@@ -64,7 +70,22 @@ def fold(text: str) -> Folded:
     >>> fold("身份證：１１０１０５").text
     '身份证:110105'
     """
-    if _INVISIBLE.search(text) is None:
-        return Folded(text.translate(_TABLE), None)
-    kept = [(n, c) for n, c in enumerate(text) if _INVISIBLE.match(c) is None]
-    return Folded("".join(c for _, c in kept).translate(_TABLE), [n for n, _ in kept])
+    folded = text.translate(_TABLE)
+    spaced = _spaced_out(folded) if _SPACED_OUT.search(folded) else frozenset[int]()
+    if not spaced and _INVISIBLE.search(text) is None:
+        return Folded(folded, None)
+    kept = [n for n, c in enumerate(text) if n not in spaced and _INVISIBLE.match(c) is None]
+    return Folded("".join(folded[n] for n in kept), kept)
+
+
+def _spaced_out(text: str) -> frozenset[int]:
+    """Return the offsets of the blanks between characters that stand alone, in the lines that are written so."""
+    blanks: set[int] = set()
+    at = 0
+    for line in text.split("\n"):
+        runs = list(_LONE.finditer(line)) if _SPACED_OUT.search(line) else []
+        written = "".join(run[0] for run in runs)
+        if len(written) >= 9 and len(_CHINESE.findall(written)) >= 2:
+            blanks.update(at + n for run in runs for n in range(run.start() + 1, run.end(), 2))
+        at += len(line) + 1
+    return frozenset(blanks)

@@ -39,7 +39,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
     """Yield the start and end of every framed name, on folded text.
 
     >>> list(find("由其女荻绫陪同")), list(find("由其女尹荻绫陪同"))
-    ([], [(3, 6)])
+    ([(3, 5)], [(3, 6), (3, 6)])
     """
     for match in _FRAME.finditer(text):
         end = _end(text, match.end())

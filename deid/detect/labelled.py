@@ -79,7 +79,7 @@ _RULES = tuple(
     ]
 )
 _HANDLE = re.compile(
-    r"(?:微信号?|微信ID|weixin|[Ww]e[Cc]hat(?: ID)?|WX|wx|VX|vx|V信|v信|用户名|登录名|登录账号|账号|用户ID|昵称|抖音号?|微博|小红书号?|邮箱名|"
+    r"(?:微信(?:预约|联系|咨询|添加|加)?号?|微信ID|weixin|[Ww]e[Cc]hat(?: ID)?|WX|wx|VX|vx|V信|v信|用户名|登录名|登录账号|账号|用户ID|昵称|抖音号?|微博|小红书号?|邮箱名|"
     r"[Uu]ser ?name|[Uu]ser ?ID|[Ll]ogin|[Ss]kype|[Ii]nstagram(?: handle)?|[Hh]andle|[Tt]witter|[Ss]napchat|[Vv]enmo|[Ff]acebook|LINE ID)(?:号|ID|账号)?(?: ?(?:是|为|[:=@]))?[ :@]{0,2}([A-Za-z][A-Za-z0-9_.-]{3,30}[A-Za-z0-9_])",
     re.ASCII,
 )

@@ -115,6 +115,9 @@ _EN_HOSPITAL = re.compile(
     rf"\b(?:[A-Z][A-Za-z'-]*(?:(?<=\bSt)\.)?)(?: {_EN_WORD}){{0,6}} (?:Hospitals?|Birth Cottage|Surgery(?= *(?:[.,;)]|$))|Medical Cent(?:er|re)|Clinic|Infirmary|Health System|Healthcare|Health Cent(?:er|re)|Health|Hospice|Nursing Home|Rehab(?:ilitation)?(?: Cent(?:er|re)| Hospital)?|"
     r"Cancer Cent(?:er|re)|Cancer Institute|Surgery Cent(?:er|re)|Surgical Cent(?:er|re)|Dialysis Cent(?:er|re)|Dialysis|Urgent Care|Family Practice|Medical Group|Pediatrics|Cardiology Associates|Orthopa?edics Associates|Assisted Living|Care Cent(?:er|re)|Care Home|Manor|Memorial|Pharmacy|Imaging|Laboratories|Labs?)\b"
 )
+_EN_HOUSE = re.compile(
+    r"\b(?:to|at|from|via|by|in|with|near|and) (?:the )?((?:[A-Z][A-Za-z'-]+(?:(?<=\bSt)\.)? ){1,4}(?:SNF|ALF|LTC|LTACH|Regional|General|Behavioral|County|Dermatology|Orthop(?:a)?edics|Cardiology|Oncology|Gastroenterology|Neurology|Ophthalmology|Urology|Nephrology|Eye Care|Memory Care|Dental(?: Care| Group)?|Family Medicine|Internal Medicine|Women's Health|Physical Therapy|Treatment Center|Recovery|House|Lodge|Court|Villa|Village|Gardens|Meadows|Place|Oaks|Pines|Mutual|Primary|Secondary|Infants|Juniors|Preschool|Daycare|Nursery|Montessori|Farms?|Foods|Market|Mills?|Works|Garage|Salon|Diner|Grill|Tavern|Steel|Systems|Solutions|Technologies|Labs))\b(?! (?:Surgery|Medicine|Ward|Clinic|Floor|Team|Room|Unit|anesthesia|Anesthesia))|\b((?:Sunrise|Brookdale|Atria|Belmont|Village|Gardens?|Springs|Oaks) (?:of|at) [A-Z][a-z]+(?: [A-Z][a-z]+)?)"
+)
 _EN_SHORT = re.compile(
     r"\b(?:MGH|BWH|Mass General|Brigham|NewYork-Presbyterian|Presbyterian|Guys|Barts|UCLH|BIDMC|UCSF|UCLA|NYU Langone|Mayo(?: Clinic)?|Cleveland Clinic|Johns Hopkins|Hopkins|Kaiser(?: Permanente)?|Mount Sinai|Mt\.? Sinai|Cedars-Sinai|Sloan Kettering|MSKCC|MD Anderson|Dana-Farber|Bellevue|Guy's|Addenbrooke's|Ruijin|Huashan|Zhongshan Hospital|Renji|St\.? [A-Z][a-z]+'s?(?! (?:wort|disease)))(?![a-z])"
 )
@@ -222,6 +225,10 @@ def _english(text: str, stretches: Sequence[tuple[int, int]]) -> Iterator[Span]:
         for match in windows.found(text, pattern, stretches):
             if _EN_GENERIC.match(match[0]) is None:
                 yield Span(*match.span(), label, 0.7, NAME)
+    for match in windows.found(text, _EN_HOUSE, stretches):
+        group = match.lastindex or 1
+        if _EN_GENERIC.match(match[group]) is None:
+            yield Span(*match.span(group), "HOSPITAL", 0.6, NAME)
     for match in windows.found(text, _EN_OFFICE, stretches):
         yield Span(*match.span(), "PROFESSION_UNIQUE", 0.6, NAME)
     for match in windows.found(text, _EN_EMPLOYER, stretches):

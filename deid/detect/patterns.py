@@ -13,17 +13,11 @@ from dataclasses import dataclass
 
 from deid.detect import labelled, windows
 from deid.detect.checksums import has_resident_shape, is_credit_code, is_nhs_number, is_resident_id, luhn
-from deid.detect.lexicon import listed
 from deid.detect.span import Span
 
 NAME = "patterns"
 
 _CHINESE_DIGITS = str.maketrans("零〇一幺二两三四五六七八九洞拐勾壹贰叁肆伍陆柒捌玖", "0011223456789079123456789")
-_HOTLINES = listed(
-    """
-110 112 114 119 120 12110 12122 122 12306 12315 12320 12333 12345 12348 12355 12356 911 999
-"""
-)
 _DEVICE_CUE = re.compile(r"(?:IMEI|序列号|S/N|SN|设备|机身|起搏器)[^0-9]{0,6}$", re.IGNORECASE)
 
 
@@ -68,10 +62,6 @@ def _iban(value: str) -> float:
     """An IBAN (ISO 13616): its letters as numbers, moved to the end, leave 1 on division by 97."""
     plain = value.replace(" ", "")
     return 0.95 if int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1 else 0.0
-
-
-def _spoken(value: str) -> float:
-    return 0.8 if len(re.sub(r"[ ,，、-]", "", value)) >= 7 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

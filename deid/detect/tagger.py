@@ -13,6 +13,7 @@ from deid.detect.words import EPONYM_AFTER, NOT_NAMES
 NAME = "tagger"
 
 _CAUTION = 1.5
+_SURE = 0.9  # from here on a word is somebody's name although it is a word: 高兴, 江山
 _LONGEST_TERM = 8
 _TITLE_BEGINS = frozenset("主医护教院先女老阿师大副专某博总工经队律法警叔姐哥")
 
@@ -42,7 +43,7 @@ def find_all(texts: Sequence[str], found: Sequence[Sequence[Span]] = ()) -> list
         [
             Span(mark.start, mark.end, "NAME", round(max(mark.score, 0.01), 2), NAME)
             for mark in one
-            if mark.kind == "PER" and may_be_name(text, mark.start, mark.end)
+            if mark.kind == "PER" and may_be_name(text, mark.start, mark.end, sure=mark.score >= _SURE)
         ]
         for text, one in zip(texts, marked, strict=True)
     ]
@@ -56,14 +57,20 @@ def _is_whole(text: str, span: Span) -> bool:
     return not "\u4e00" <= after <= "\u9fff" or (span.end - span.start == 1 and after in _TITLE_BEGINS)
 
 
-def may_be_name(text: str, start: int, end: int) -> bool:
+def may_be_name(text: str, start: int, end: int, *, sure: bool = False) -> bool:
     """Return whether these characters may be a person: no eponym, drug, herb, part of the body or ordinary word.
+
+    Args:
+        text: Folded text.
+        start: Offset of the first character.
+        end: Offset after the last one.
+        sure: What stands around it speaks so clearly of a person that an ordinary word may be one.
 
     >>> may_be_name("予希罗达口服", 1, 4), may_be_name("行克氏针固定", 1, 3), may_be_name("王佳来诊", 0, 2)
     (False, False, True)
     """
     name = text[start:end]
-    if name in NOT_NAMES or not any("\u4e00" <= c <= "\u9fff" for c in name):
+    if (name in NOT_NAMES and not (sure and len(name) > 1)) or not any("\u4e00" <= c <= "\u9fff" for c in name):
         return False
     if len(name) == 1 and text[end : end + 1] not in _TITLE_BEGINS:
         return False

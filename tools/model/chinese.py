@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from tools.model.corpora import Lexicons
 from tools.model.notes import Notes, tags
 
 WINDOW, BATCH, TAUGHT = 48, 40, 12
-SCHEDULE = 1100  # the rate would fall to nothing over so many steps; training ends earlier
+_LEAD = 5  # when it runs, a window often begins so many characters before a name
 
 
 def windows(notes: Notes, table: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -26,6 +26,9 @@ def windows(notes: Notes, table: np.ndarray, count: int) -> Iterator[tuple[np.nd
         marks += [*tags(len(note), spans, lac.LABELS), 0]
         while len(text) > 4 * WINDOW and done < count:
             skip = notes.draw.randrange(WINDOW // 3)
+            if notes.draw.random() < 0.4:
+                ahead = [n for n in range(_LEAD, 2 * WINDOW) if marks[n] == 1]
+                skip = ahead[0] - _LEAD if ahead else skip
             yield encode(text[skip : skip + WINDOW], table), np.array(marks[skip : skip + WINDOW])
             text, marks, done = text[skip + WINDOW :], marks[skip + WINDOW :], done + 1
 
@@ -35,8 +38,10 @@ def encode(text: str, table: np.ndarray) -> np.ndarray:
     return table[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)]
 
 
-def train(lexicons: Lexicons, steps: int, seed: int) -> lac.Tagger:
-    """Return the trained tagger; says every fifty steps where it stands."""
+def train(
+    lexicons: Lexicons, steps: int, seed: int, keep: Callable[[lac.Lac, lac.Tagger], None] | None = None
+) -> lac.Tagger:
+    """Return the trained tagger; says every fifty steps where it stands, gives it to ``keep`` every three hundred."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     tables, model = lac.load()
@@ -44,7 +49,7 @@ def train(lexicons: Lexicons, steps: int, seed: int) -> lac.Tagger:
     draw = random.Random(seed)
     notes = Notes(draw, lexicons)
     dialogue = "\n".join(draw.sample(lexicons.dialogue, min(4000, len(lexicons.dialogue))))
-    taught = encode(dialogue, table)[: len(dialogue) // WINDOW * WINDOW].reshape(-1, WINDOW)[:6000]
+    taught = encode(dialogue, table)[: len(dialogue) // WINDOW * WINDOW].reshape(-1, WINDOW)[:9000]
     truth = lac.teach(tables, model, taught)
     print(f"taught {taught.size} characters", flush=True)
     groups = torch.zeros(len(tables.groups), lac.GROUPS)
@@ -56,7 +61,7 @@ def train(lexicons: Lexicons, steps: int, seed: int) -> lac.Tagger:
         ],
         weight_decay=0.0,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: min((n + 1) / 60, max(0.02, 1 - n / SCHEDULE)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: min((n + 1) / 60, max(0.02, 1 - n / steps)))
     made = windows(notes, table, steps * BATCH)
     began, losses = time.process_time(), list[float]()
     for step in range(steps):
@@ -78,4 +83,6 @@ def train(lexicons: Lexicons, steps: int, seed: int) -> lac.Tagger:
         if step % 50 == 49:
             spent, loss_now = time.process_time() - began, np.mean(losses[-50:])
             print(f"{step + 1} steps, {spent:.0f} s of CPU, loss {loss_now:.4f}", flush=True)
+        if keep and step % 300 == 299:
+            keep(tables, model)
     return model.eval()

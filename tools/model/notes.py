@@ -16,10 +16,14 @@ Marked = tuple[str, list[tuple[int, int, str]]]  # a text and its (start, end, P
 
 _HERE = Path(__file__).parent
 _SLOT = re.compile(r"\{([a-z]+)\}")
-_NAME_SLOTS = "nfsom"
+_NAME_SLOTS = "nfsomle"
+_PLACES = ("places and organisations", "places in passing")
 _SENTENCE = re.compile(r"[^,。;!?]+[,。;!?]?")
 _KIN = re.compile(
     r"(?<=我)(?:妈妈|爸爸|爷爷|奶奶|外婆|外公|妈|爸|老公|老婆|女儿|儿子|孩子|朋友|同事|妹妹|哥哥|姐姐|弟弟|父亲|母亲)"
+)
+_ONE = re.compile(
+    r"患者(?=[有无的自近今曾出因入在])|病人(?=[有的自近今])|(?<![其])他(?=[的说有现今去])|她(?=[的说有现今去])"
 )
 _DOCTOR = re.compile(r"(?<!主治)(?<!责任)(?<!位)(?:医生|大夫|主任|教授|医师)")
 
@@ -43,10 +47,10 @@ class Notes:
         """Return one note of at least so many characters."""
         out, spans = "", list[tuple[int, int, str]]()
         genres = self.draw.sample(sorted(self.shapes), 2)
-        gaps = self.draw.choice([",,,。", ",。;", "  \n", "。", ",,。\n", "\n", ";", ", "])
+        gaps = self.draw.choice([",,,。", ",。;", "  \n", "。", ",,。\n", "\n", ";", ", ", "\u3000\n", "…。", "/|"])
         while len(out) < least:
             at = self.draw.random()
-            genre = "nothing" if at < 0.33 else "places and organisations" if at < 0.4 else self.draw.choice(genres)
+            genre = "nothing" if at < 0.33 else self.draw.choice(_PLACES) if at < 0.42 else self.draw.choice(genres)
             clause, found = self.dialogue() if at > 0.93 else self.fill(self.draw.choice(self.shapes[genre]))
             spans += [(len(out) + a, len(out) + b, label) for a, b, label in found]
             out += clause + ("" if self.draw.random() < 0.04 else self.draw.choice(gaps))
@@ -79,12 +83,14 @@ class Notes:
         draw = self.draw
         if slot == "n":
             name = people.full(draw, self.lexicons)
-            if draw.random() < 0.015 and len(name) < 5:
+            if draw.random() < 0.02 and len(name) < 5:
                 return draw.choice([" ", "  ", "\n"]).join(name)
             return name
         if slot == "s":
             return people.surname(draw)
-        return {"o": people.familiar, "m": people.masked, "f": people.foreign}[slot](draw)
+        if slot == "l":
+            return people.latin(draw, self.lexicons)
+        return {"o": people.familiar, "m": people.masked, "f": people.foreign, "e": people.nickname}[slot](draw)
 
     def _word(self, slot: str) -> str:
         draw = self.draw
@@ -101,17 +107,26 @@ class Notes:
         return draw.choice(self.words[slot]).replace("_", " ") if slot in self.words else places.figure(draw, slot)
 
     def dialogue(self) -> Marked:
-        """Return a piece of real dialogue in which a doctor or a relative has got a name."""
+        """Return a piece of real dialogue in which a doctor, a relative or whoever is spoken of has got a name."""
         text = _cut(self.draw, self.draw.choice(self.lexicons.dialogue))
-        kin, doctor = _KIN.search(text), _DOCTOR.search(text)
+        kin, doctor, one = _KIN.search(text), _DOCTOR.search(text), _ONE.search(text)
         if kin:
-            return _put(text, kin.end(), people.full(self.draw, self.lexicons))
+            return _put(text, kin.end(), self._called())
         if doctor:
             both = self.draw.random() < 0.5
-            return _put(
-                text, doctor.start(), people.full(self.draw, self.lexicons) if both else people.surname(self.draw)
-            )
+            return _put(text, doctor.start(), self._called() if both else people.surname(self.draw))
+        if one:  # 患者 or 他 becomes somebody
+            return _put(text[: one.start()] + text[one.end() :], one.start(), self._called())
+        if self.draw.random() < 0.3:  # a name before a sentence: who speaks, or who is spoken to
+            name = self._called()
+            return _put(self.draw.choice([":", ",", ",您好,", "你好,"]) + text, 0, name)
         return text, []
+
+    def _called(self) -> str:
+        at = self.draw.random()
+        if at < 0.86:
+            return people.full(self.draw, self.lexicons)
+        return (people.familiar if at < 0.93 else people.nickname)(self.draw)
 
 
 def _put(text: str, at: int, name: str) -> Marked:

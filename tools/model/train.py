@@ -18,14 +18,17 @@ def main() -> None:
     """Read the corpora, train, and write the files and their digests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpora", type=Path)
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--out", type=Path, default=MODEL)
     said = parser.parse_args()
     lexicons = corpora.read(said.corpora)
     said.out.mkdir(parents=True, exist_ok=True)
     tables = lac.load()[0]
-    model = chinese.train(lexicons, said.steps, SEED)
-    (said.out / "chinese.onnx").write_bytes(export.network(tables, model))
+
+    def keep(tables: lac.Lac, model: lac.Tagger) -> None:
+        (said.out / "chinese.onnx").write_bytes(export.network(tables, model))
+
+    keep(tables, chinese.train(lexicons, said.steps, SEED, keep))
     (said.out / "vocabulary.json").write_text(export.vocabulary(tables), encoding="utf-8")
     (said.out / "terms.txt").write_text(export.terms(Notes(random.Random(SEED), lexicons)), encoding="utf-8")
     firsts, table = gate.learn(lexicons, tables.vocabulary, SEED)

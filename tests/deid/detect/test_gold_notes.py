@@ -29,10 +29,10 @@ def test_there_are_enough_gold_notes_and_a_third_is_judged_only(lang, least):
 @pytest.mark.parametrize(
     ("name", "notes", "leak", "over"),
     [
-        ("chinese", 40, 0.012, 0.012),
-        ("chinese", 80, 0.021, 0.012),
-        ("english", 35, 0.018, 0.010),
-        ("lines", 113, 0.08, 0.017),
+        ("chinese", 40, 0.012, 0.015),
+        ("chinese", 80, 0.017, 0.014),
+        ("english", 35, 0.011, 0.010),
+        ("lines", 113, 0.067, 0.022),
     ],
 )
 def test_gold_notes_leak_no_more_than_measured(name, notes, leak, over):
@@ -43,7 +43,7 @@ def test_gold_notes_leak_no_more_than_measured(name, notes, leak, over):
 
 
 def test_lures_are_left_alone():
-    assert scores("lures")["over_redaction"] <= 0.004
+    assert scores("lures")["over_redaction"] <= 0.001
 
 
 @pytest.mark.corpora
