@@ -165,7 +165,7 @@ _LINKED = re.compile(
     r"(?:[ 号码编代:=为是尾后四位人者A-Za-z_/.#-]|\([^()\n]{1,8}\)){0,26}$"
 )
 _LINKED_ENGLISH = re.compile(
-    rf"\b(?:{'|'.join(_ENGLISH.values())}){_ENGLISH_LINK}(?:[A-Za-z]{{0,8}}[-_/.#]?){{0,2}}$", re.IGNORECASE
+    rf"\b(?:{'|'.join(_ENGLISH.values())}){_ENGLISH_LINK}(?:[A-Za-z]{{0,8}}[-_/.#]?){{0,2}}\Z", re.IGNORECASE
 )
 _FIRST_DIGIT = re.compile("[0-9*]")
 
