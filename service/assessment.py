@@ -207,7 +207,7 @@ def _effect(report: dict[str, Any], versions: Any, newest: int | None) -> Sectio
     remeasured: dict[str, Any] = next(
         (one.document["risk"] for one in versions if one.number == newest and "risk" in one.document), {}
     )
-    found = report.get("identifiers", {})
+    found = sum(report.get("identifiers", {}).get("free_text", {}).values())
     return (
         "去标识化效果说明（GB/T 42460-2023）",
         "Statement on the effect of de-identification (GB/T 42460-2023)",
@@ -219,7 +219,7 @@ def _effect(report: dict[str, Any], versions: Any, newest: int | None) -> Sectio
                  f"{before.get('k')} → {after.get('k')} ({limits.get('k')})" if after else ""),
             Line("现行版本重新测得的 k", "k measured again on the current version", str(remeasured.get("k", ""))),
             Line("平均风险", "Mean risk", str(after.get("mean", ""))),
-            Line("自由文本中找到的标识符", "Identifiers found in free text", str(sum(found.values())) if found else ""),
+            Line("自由文本中找到的标识符", "Identifiers found in free text", str(found) if report else ""),
             Line("独立复核（再次查找）命中", "Hits of the independent second look", "0" if report else ""),
             Line("抽样人工复核结果", "Result of a review by hand"),
         ),

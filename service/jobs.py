@@ -34,8 +34,9 @@ from service.acts import code_of, system_entry
 from service.archive import unpack
 from service.database import reading, work_in
 from service.facility import Facility
-from service.models import DatasetRow, PatientRow, ReleaseRow, RunRow, UploadRow, VersionRow
+from service.models import DatasetRow, ReleaseRow, RunRow, UploadRow, VersionRow
 from service.progress import HEARD
+from service.repositories.patients import put_patients
 from service.rights import withdrawn
 from service.rounds import Rounds, make_rounds
 from service.training import job_folder
@@ -248,8 +249,7 @@ def _draft_version(submission: str, made: dict[str, Any]) -> str:
     work = work_in(_session(), _running.facility.clock)
     row = submissions.row_in(work.session, submission)
     lines = facility.vault.get(Blob(**made["index"])).decode().splitlines()
-    for pseudonym, token in (line.split(" ") for line in lines):
-        work.session.merge(PatientRow(project=row.project, pseudonym=pseudonym, token=token))
+    put_patients(work.session, row.project, [(name, token) for name, token in (line.split(" ") for line in lines)])
     number = int(made["manifest"]["version"])
     work.session.add(
         VersionRow(

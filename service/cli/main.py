@@ -14,6 +14,9 @@ from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
 from service.defects import place
 
+USAGE_ERRORS = tuple(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")
+"""What the parser raises. typer brings a click of its own, and this is how it can be named."""
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -39,6 +42,23 @@ budget = typer.Typer(no_args_is_help=True, help="The privacy budget.")
 app.add_typer(budget, name="budget")
 demo = typer.Typer(invoke_without_command=True, help="The main job, end to end, played by four people.")
 app.add_typer(demo, name="demo")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        show([version("medtrain")], as_json=False)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """De-identify hospital records, govern them as datasets, train partner models under differential privacy."""
 
 
 @demo.callback()
@@ -169,11 +189,9 @@ def _explain(problem: MedtrainError) -> None:
 
 def _usage_or_raise(problem: Exception) -> None:
     """Leave with 2 for a usage error of the parser; anything else is a defect and says only its kind."""
-    from click.exceptions import ClickException
-
-    if isinstance(problem, ClickException):
+    if isinstance(problem, USAGE_ERRORS):
         problem.show()
-        sys.exit(problem.exit_code)
+        sys.exit(Misuse.exit_code)
     say(f"internal: a defect of the program ({type(problem).__name__} at {place(problem)})")
     sys.exit(1)
 

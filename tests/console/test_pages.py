@@ -17,7 +17,8 @@ PAGES: dict[str | None, tuple[str, ...]] = {
     None: ("/sign-in", "/status", "/register"),
     "officer-zhou": (
         "/", "/submissions", "/submissions/new", "/submissions/{submission}", "/submissions/{submission}/quarantine",
-        "/datasets", "/datasets/{dataset}", "/datasets/{dataset}/versions/1", "/log",
+        "/datasets", "/datasets/{dataset}", "/datasets/{dataset}/versions/1",
+        "/datasets/{dataset}/assessment", "/log",
     ),
     "partner-lin": (
         "/", "/datasets/{dataset}", "/permits", "/permits/new", "/permits/{permit}", "/runs", "/runs/new",

@@ -17,9 +17,11 @@ from policies.errors import BudgetExhausted, Conflict, IllegalTransition, Misuse
 from policies.states import ChargeState, PermitState, VersionState
 from policies.thresholds import budget
 from service.database import engine, reading, unit_of_work, work_in
+from service.models import PatientRow
 from service.models_log import EntryRow
 from service.repositories.charges import SqlCharges
 from service.repositories.keys import SqlWrappedKeys
+from service.repositories.patients import put_patients
 from service.repositories.permits import SqlPermits
 from service.repositories.place import InWork, OnEngine
 from service.repositories.versions import SqlDatasets, SqlVersions
@@ -248,3 +250,16 @@ def test_several_repositories_share_one_transaction(core, fixed, said) -> None:
     with unit_of_work(core, fixed) as work:
         sql(InWork(work_in(work.session, fixed))).datasets.put(dataset(), said())
     assert outside.datasets.all() == (dataset(),)
+
+
+def test_patients_of_a_project_are_written_over_what_was_there(ready_url, said) -> None:
+    database = engine(ready_url)
+    entry = said()
+    for names in ([("p1", "t1"), ("p2", "t2")], [("p2", "t3"), *((f"q{n}", f"u{n}") for n in range(6_000))]):
+        with unit_of_work(database) as work:
+            put_patients(work.session, "d", names)
+            work.add(entry)
+    with reading(database) as session:
+        found = dict(session.execute(sa.select(PatientRow.pseudonym, PatientRow.token)).all())
+    assert (len(found), found["p1"], found["p2"]) == (6_002, "t1", "t3")
+    database.dispose()
