@@ -21,7 +21,9 @@ from deid.readers import dicom as reader
 from deid.records import MemoryRecords
 from deid.transform import burned_in
 from deid.transform.annex_e import annex_e
-from deid.transform.dicom import CODES, STRICTER, ImageRefused, Options, _Cleaner, deidentify, new_uid, options_of
+from deid.transform.dicom import ImageRefused, deidentify
+from deid.transform.dicom_header import STRICTER, Cleaner, new_uid
+from deid.transform.dicom_options import CODES, Options, options_of
 
 CORPUS = Path(__file__).parents[4] / "shared/corpora/in-dicom"
 SOURCE = Source("images", "c", "dicom", ("*",), ())
@@ -392,7 +394,7 @@ def test_a_retained_day_of_calibration_still_moves_and_a_retained_age_is_still_p
 def test_only_a_value_that_would_pass_decoded_passes_undecoded(
     name: str, kind: str, value: bytes, passes: bool
 ) -> None:
-    tag, cleaner, one = Tag(name), _Cleaner(1, KEY, Options()), Dataset()
+    tag, cleaner, one = Tag(name), Cleaner(1, KEY, Options()), Dataset()
     one[tag] = raw = RawDataElement(tag, kind, len(value), value, 0, False, True)
     assert cleaner._as_it_stands(raw) is passes
     if passes:
