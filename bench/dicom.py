@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydicom.data import get_testdata_file
 
-from deid.transform.dicom import ImageRefused, Options, deidentify
+from deid.transform.dicom import ImageRefused, deidentify
+from deid.transform.dicom_options import Options
 
 ROUNDS = 200
 

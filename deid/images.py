@@ -8,7 +8,8 @@ import polars as pl
 
 from deid.intake import Intake
 from deid.step import rejects
-from deid.transform.dicom import ImageRefused, Options, deidentify
+from deid.transform.dicom import ImageRefused, deidentify
+from deid.transform.dicom_options import Options
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from deid.report import Report, SourceCount, count_reasons
 from deid.slots import target
 from deid.stages import CATEGORIES, code_conditions, people_of, pool, quasi, rare_values, tables_of
 from deid.transform.declassify import Admission
-from deid.transform.dicom import options_of
+from deid.transform.dicom_options import options_of
 from deid.transform.fhir import security
 from deid.transform.operators import Operators
 from deid.transform.pseudonym import pseudonymiser, subkey, tokens

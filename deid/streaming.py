@@ -39,7 +39,7 @@ from deid.stages import code_conditions, people_of, pool, quasi, rare_values, ta
 from deid.step import RowsLost, Step, StepReport, rejects
 from deid.survey import Part, Survey, claimed, said_by, survey
 from deid.transform.declassify import Admission
-from deid.transform.dicom import options_of
+from deid.transform.dicom_options import options_of
 from deid.transform.fhir import security
 from deid.transform.pseudonym import pseudonymiser, pseudonyms, subkey, tokens
 from deid.transform.shift import offsets

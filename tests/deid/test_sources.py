@@ -14,7 +14,7 @@ from deid.pipeline import process
 from deid.policy import load_profile
 from deid.records import FolderRecords, MemoryRecords
 from deid.step import take
-from deid.transform.dicom import Options
+from deid.transform.dicom_options import Options
 from deid.transform.freetext import rewrite_notes, scrub
 from deid.transform.generalise import age_width
 from tests.deid.small_network import KEYS
