@@ -94,8 +94,8 @@ def test_a_run_over_the_permits_budget_is_refused(played: Any, refusals: Any, tm
 
 
 def test_a_run_over_the_patients_lifetime_budget_is_refused(played: Any, tmp_path: Path) -> None:
-    permit = permit_of(played, epsilon="50", approvers=BOTH)
-    said = submit_run(played, "partner-lin", permit["id"], "50", tmp_path)
+    permit = permit_of(played, epsilon="20", approvers=BOTH)
+    said = submit_run(played, "partner-lin", permit["id"], "20", tmp_path)
     assert said.returncode == 3
     assert "budget-exhausted" in said.stderr
 

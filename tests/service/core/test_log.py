@@ -164,6 +164,10 @@ def test_a_flipped_byte_in_what_a_tile_was_when_it_was_shorter_is_found_too(log,
         with pytest.raises(Tampered, match="when it had 2"):
             verify_folder(log.folder, log.vkey)
         path.write_bytes(good)
+    longer = tiles.tile_path(
+        log.folder, "entries", 0, 5
+    )  # what another publisher writes at this moment is not ours yet
+    longer.write_bytes(b"half")
     assert verify_folder(log.folder, log.vkey).size == 4
 
 

@@ -28,6 +28,7 @@ from policies.thresholds import budget, release_rules
 from service import permits, releases, runs, staff
 from service.database import reading, unit_of_work
 from service.models import ChargeRow, PatientRow, ReleaseRow, RunRow
+from service.training import parts_of
 from tests.service.verbs.small_facility import Small, active_permit, application, count, entry_for, model, publish
 
 TRAINING = {"steps": 5, "sampling_rate": 0.5}
@@ -153,8 +154,8 @@ def test_a_run_over_the_patients_lifetime_budget_is_refused_and_reserves_nothing
 
 
 def test_one_patient_without_budget_left_stops_a_run_on_everybody(small: Small) -> None:
-    with reading(small.facility.database) as session:
-        token = session.scalars(sa.select(PatientRow.token)).first()
+    train, _ = parts_of(small.facility, "net", 1)
+    token = min(train)
     worn = Event("gaussian", 1.0, 0.6, 1)  # most of a lifetime
     small.facility.charges.reserve(
         [ledger.charge("old", "r-old", [worn], frozenset({token}), budget())], entry_for(small.facility)
