@@ -112,8 +112,26 @@ def files(
         admission=Admission(genetic_approval=genetic_approval),
         with_messages=True,
     )
+    refused = _apart(out)
     say(f"written to {out}; the keys in {kept} link pseudonyms to patients: keep them apart")
+    if refused:
+        say(f"the refused rows in {refused} are as the hospital wrote them: mend them, and let nobody else read them")
     show(made.report.as_dict(), as_json=as_json)
+
+
+def _apart(out: Path) -> Path | None:
+    """Move the refused rows out of the folder that may be handed on; where and why they were refused stays there."""
+    import polars as pl
+
+    path, apart = out / "quarantine.parquet", out.with_name(f"{out.name}.quarantine.parquet")
+    path.chmod(0o600)
+    rows = pl.read_parquet(path)
+    apart.unlink(missing_ok=True)
+    if rows.height:
+        apart.touch(mode=0o600)
+        rows.write_parquet(apart)
+    rows.drop("raw").write_parquet(path)
+    return apart if rows.height else None
 
 
 def profile_of(name: str) -> "Profile":

@@ -196,8 +196,8 @@ def let_out(people: Mapping[str, Connection], run: dict[str, Any], stage: Path, 
         if release["state"] == "awaiting-release" and name not in release["approvals"]:
             say(f"{name} approves the release")
             people[name].post(f"{path}/approvals")
-    folder = stage / "release"
-    if not folder.is_dir():
+    folder, mark = stage / "release", stage / "release.run"  # of which run: played with another epsilon it is another
+    if not mark.is_file() or mark.read_text("utf-8") != run["id"]:
         say("partner-lin fetches the model and its certificate")
         lin = people["partner-lin"]
         part = stage / "release.part"
@@ -205,7 +205,9 @@ def let_out(people: Mapping[str, Connection], run: dict[str, Any], stage: Path, 
         part.mkdir()
         for name in lin.get(f"{path}/files")["items"]:
             (part / name).write_bytes(lin.fetch(f"{path}/files/{name}"))
+        shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
+        mark.write_text(run["id"], "utf-8")
     return folder
 
 

@@ -51,5 +51,9 @@ def test_a_folder_becomes_tables_quarantine_and_report_and_the_keys_lie_apart(tm
     assert first.exit_code == 0, first.output
     assert again.exit_code == 0, again.output
     assert {"report.json", "report.html", "quarantine.parquet"} <= {path.name for path in out.iterdir()}
-    assert (tmp_path / "out.keys").stat().st_mode & 0o077 == 0
+    refused = pl.read_parquet(tmp_path / "out.quarantine.parquet")
+    assert pl.read_parquet(out / "quarantine.parquet").equals(refused.drop("raw"))  # the folder holds no raw row
+    assert refused.height > 0
+    for name in ("out.keys", "out.quarantine.parquet"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
     assert pl.read_parquet(out / "person" / "*.parquet").height == 20
