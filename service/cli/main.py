@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
 from service.defects import place
 
-USAGE_ERRORS = tuple(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")
+USAGE_ERRORS: tuple[Any, ...] = tuple(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")
 """What the parser raises. typer brings a click of its own, and this is how it can be named."""
 
 app = typer.Typer(
