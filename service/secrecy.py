@@ -68,7 +68,7 @@ def hold(facility: Facility, work: Work, submission: str, documents: list[dict[s
     row.document = {**row.document, "code": code, "reason": "held for the secrecy officer", "held": documents}
     for org in sorted({*_officers(work), row.org}):
         tell(work, org, HELD, submission, turn=_turn(row), documents=len(documents))
-    facts = {name.replace("-", "_"): count for name, count in reasons.items()}
+    facts: dict[str, Any] = {name.replace("-", "_"): count for name, count in reasons.items()}
     work.add(system_entry(facility, "submission.rejected", "submission", submission, code=code, **facts))
     return row.state.value
 

@@ -19,6 +19,7 @@ from policies.errors import Conflict, IllegalTransition, Misuse, NotFound, Refus
 from policies.genetic import GeneticResources
 from policies.people import Person, Role
 from service import describing, jobs, notices, permits, rounds, secrecy, staff, submissions
+from service.archive import unpack
 from service.cli import connection, main
 from service.cli import secrecy as commands
 from service.database import reading, unit_of_work
@@ -90,7 +91,7 @@ def test_the_service_holds_restricted_documents_and_takes_them_in_once_they_are_
             "classified": 1, "code": "restricted-content", "genetic_resources": 1, "military_unit": 1
         }  # fmt: skip
         assert [one["kind"] for one in notices.listing(here, OFFICER)] == ["submission-held"]
-        numbers = {"1": OTHER, "all": REFERENCE}
+        numbers = {"2": OTHER, "all": REFERENCE}
         with connection_to(app, small.tokens["tan"]) as service:
             documents = service.get(f"/held/{made}")["documents"]
             assert service.post(
@@ -172,7 +173,7 @@ def test_what_is_held_outlives_the_time_of_uploads_until_it_is_destroyed(small: 
     assert rounds._shred_uploads(here) == 0
     with reading(here.database) as session:
         blob = Blob(**session.get_one(UploadRow, f"{made}.archive").document)
-    assert here.vault.get(blob) == zipped(records())
+    assert unpack(here.vault.get(blob)) == records()
     assert secrecy.destroy(here, OFFICER, made)["held"] == {}
     assert not submissions.uploaded(here, made)
     with pytest.raises(NotFound, match="nothing of this submission"):
