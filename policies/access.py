@@ -60,6 +60,9 @@ class Action(StrEnum):
     SUBMISSION_ACCEPT = "submission.accept"
     SUBMISSION_REJECT = "submission.reject"
     SUBMISSION_READ_QUARANTINE = "submission.read-quarantine"
+    SECRECY_SHOW = "secrecy.show"  # the resource of these three is a submission that is held
+    SECRECY_READMIT = "secrecy.readmit"
+    SECRECY_DESTROY = "secrecy.destroy"
     DATASET_LIST = "dataset.list"
     DATASET_SHOW = "dataset.show"
     DATASET_PUBLISH = "dataset.publish"

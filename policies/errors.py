@@ -74,6 +74,12 @@ class Shredded(Refused):
     http_status = 410
 
 
+class Restricted(Refused):
+    """Documents that the policy restricts are not taken in without their originator's declassification reference."""
+
+    code = "restricted-content"
+
+
 class JailTooWeak(Refused):
     """This machine cannot give the isolation tier that the policy asks for."""
 

@@ -7,17 +7,18 @@ from policies.errors import Misuse
 
 
 class Role(StrEnum):
-    """What a person may be. Nobody holds two of the last four."""
+    """What a person may be. Nobody holds two of the last five."""
 
     DATA_OFFICER = "data-officer"
     PARTNER = "partner"
     COMPLIANCE = "compliance"
     AUDITOR = "auditor"
+    SECRECY_OFFICER = "secrecy-officer"
     SYSTEM_ADMIN = "system-admin"
     SECURITY_ADMIN = "security-admin"
 
 
-EXCLUSIVE = frozenset({Role.COMPLIANCE, Role.AUDITOR, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
+EXCLUSIVE = frozenset({Role.COMPLIANCE, Role.AUDITOR, Role.SECRECY_OFFICER, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,6 @@ def check_roles(roles: frozenset[Role]) -> None:
     if not roles:
         raise Misuse("a person needs at least one role")
     if len(roles & EXCLUSIVE) > 1:
-        raise Misuse("nobody holds two of compliance, auditor, system-admin and security-admin")
+        raise Misuse("nobody holds two of compliance, auditor, secrecy-officer, system-admin and security-admin")
     if Role.PARTNER in roles and len(roles) > 1:
         raise Misuse("a partner holds no other role")

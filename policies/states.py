@@ -106,7 +106,7 @@ TRANSITIONS: dict[type[State], dict[State, frozenset[State]]] = {
         _S.PROCESSING: frozenset({_S.NEEDS_REVIEW, _S.REJECTED}),
         _S.NEEDS_REVIEW: frozenset({_S.ACCEPTED, _S.REJECTED}),
         _S.ACCEPTED: frozenset(),
-        _S.REJECTED: frozenset(),
+        _S.REJECTED: frozenset({_S.RECEIVED}),  # only what was held back, readmitted by the secrecy officer
     },
     _V: {
         _V.DRAFT: frozenset({_V.PUBLISHED, _V.WITHDRAWN}),

@@ -66,6 +66,8 @@ def describe(facility: Facility, person: Person, dataset: str, said: Mapping[str
             governed: dict[str, Any] = {
                 k: changed.pop(k) for k in ("purposes", "level", "genomic", "diseases") if k in changed
             }
+            if row.document.get("genetic_approval") and governed.get("genomic") is False:
+                raise Misuse("its records hold human genetic resources: a description does not take that back")
             about = {**row.document.get("about", {}), **changed}
             if "diseases" in governed:
                 about["diseases"] = governed["diseases"]

@@ -20,6 +20,7 @@ from dbos._serialization import DefaultSerializer
 from datasets.manifest import Sources
 from datasets.vault import Blob
 from datasets.versions import DataClass
+from deid.genetic import GENETIC
 from deid.keys import ProjectKeys
 from deid.mapping import parse_mapping
 from deid.pipeline import Outcome, process
@@ -29,7 +30,7 @@ from policies.canonical import digest
 from policies.entry import stamp
 from policies.errors import BadInput, MedtrainError
 from policies.states import RunState, SubmissionState, VersionState
-from service import execution, queue, submissions
+from service import execution, queue, secrecy, submissions
 from service.acts import code_of, system_entry
 from service.archive import unpack
 from service.database import reading, work_in
@@ -104,8 +105,10 @@ def stop(patience_seconds: int) -> None:
 
 
 def begin_processing(submission: str) -> None:
-    """Start processing a submission; a second call for the same one changes nothing."""
-    with SetWorkflowID(f"process-{submission}"):
+    """Start processing a submission; a second call for the same one changes nothing, unless it was readmitted."""
+    with reading(_running.facility.database) as session:
+        turn = int(submissions.row_in(session, submission).document.get("turn", 0))
+    with SetWorkflowID(f"process-{submission}" + (f"-{turn}" if turn else "")):
         DBOS.start_workflow(process_submission, submission)
 
 
@@ -123,6 +126,8 @@ def begin_runs() -> None:
 def process_submission(submission: str) -> str:
     """Clean, de-identify and standardise a submission into a draft version that waits for review."""
     try:
+        if held := _step("screen", _held_back, submission):
+            return _change("held", _hold, submission, held)
         _change("profiled", _move_submission, submission, SubmissionState.PROFILED)
         _change("mapped", _move_submission, submission, SubmissionState.MAPPED)
         _change("processing", _move_submission, submission, SubmissionState.PROCESSING)
@@ -183,6 +188,15 @@ def _reject_submission(submission: str, code: str, sentence: str) -> str:
     return row.state.value
 
 
+def _held_back(submission: str) -> list[dict[str, Any]]:
+    return secrecy.held_back(_running.facility, submission)
+
+
+def _hold(submission: str, documents: list[dict[str, Any]]) -> str:
+    work = work_in(_session(), _running.facility.clock)
+    return secrecy.hold(_running.facility, work, submission, documents)
+
+
 def _deidentify(submission: str) -> dict[str, Any]:
     """Return the counts and hashes of what was made; the rows are encrypted in store and vault."""
     facility = _running.facility
@@ -197,6 +211,7 @@ def _deidentify(submission: str) -> dict[str, Any]:
         load_profile(document["profile"]),
         ProjectKeys(index=secrets.index, pseudonym=secrets.pseudonym, shift=secrets.shift),
         project=dataset,
+        admission=secrecy.admission(facility, submission),
     )
     outcome = _without_withdrawn(facility, outcome, row.org)
     with reading(facility.database) as session:
@@ -262,6 +277,9 @@ def _draft_version(submission: str, made: dict[str, Any]) -> str:
             document={"manifest": made["manifest"], "submission": submission},
         )
     )
+    if GENETIC in made["report"]["classes"]:  # from now on permits see it, whatever a description says
+        about = work.session.get_one(DatasetRow, row.project)
+        about.document = {**about.document, "genomic": True, "genetic_approval": row.document["genetic_approval"]}
     row.state = SubmissionState.NEEDS_REVIEW
     kept = {key: made[key] for key in ("report", "report_html", "quarantine", "quarantined", "index")}
     row.document = {**row.document, **kept, "version": number}

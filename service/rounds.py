@@ -125,7 +125,11 @@ def _shred_uploads(facility: Facility) -> int:
     before = stamp(facility.clock() - timedelta(days=retention().upload_days))
     with reading(facility.database) as session:
         old = session.scalars(
-            sa.select(SubmissionRow.id).where(SubmissionRow.state.in_(DONE), SubmissionRow.created_at <= before)
+            sa.select(SubmissionRow.id).where(
+                SubmissionRow.state.in_(DONE),
+                SubmissionRow.created_at <= before,
+                SubmissionRow.document["held"].as_string().is_(None),  # these are the secrecy officer's to decide on
+            )
         ).all()
     return sum(_shredded(facility, submission) for submission in old)
 

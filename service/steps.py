@@ -26,6 +26,7 @@ SUBMISSION = {
     "submission.accept": SubmissionState.ACCEPTED.value,
     "submission.reject": SubmissionState.REJECTED.value,
     "submission.rejected": SubmissionState.REJECTED.value,
+    "secrecy.readmit": SubmissionState.RECEIVED.value,
 }
 RUN = {
     "run.preparing": RunState.PREPARING.value,

@@ -14,6 +14,7 @@ from datasets.manifest import from_dict
 from datasets.vault import Blob
 from deid.mapping import parse_mapping
 from deid.policy import load_profile
+from deid.transform.declassify import Admission
 from policies.access import Action, Kind, Resource
 from policies.entry import stamp
 from policies.errors import BadInput, Conflict, IllegalTransition, Misuse, NotFound
@@ -35,7 +36,8 @@ def create(facility: Facility, person: Person, request: Mapping[str, Any], key: 
 
     Args:
         request: ``dataset`` (lower-case name), ``mapping`` (YAML text), ``profile`` (name), ``data_class``,
-            ``declared_patients`` (a public upper bound, declared by the owner).
+            ``declared_patients`` (a public upper bound, declared by the owner), ``genetic_approval`` (the number of
+            the approval or filing, where genomes are among the records).
         key: Idempotency key: the same key of the same person never makes a second submission.
 
     Raises:
@@ -57,6 +59,8 @@ def create(facility: Facility, person: Person, request: Mapping[str, Any], key: 
             "profile": profile.name,
             "profile_digest": profile.sha256,
         }
+        if approval := str(request.get("genetic_approval") or ""):
+            document["genetic_approval"] = Admission(genetic_approval=approval).genetic_approval
         with unit_of_work(facility.database, facility.clock) as work:
             old = work.session.get(SubmissionRow, made)
             if old is not None:
@@ -168,6 +172,8 @@ def reject(facility: Facility, person: Person, submission: str, reason: str) -> 
     """
     row = _row(facility, submission)
     with act(facility, person, Action.SUBMISSION_REJECT, resource_of(row)) as this:
+        if row.document.get("held"):
+            raise IllegalTransition("it is held for the secrecy officer, who alone decides on it")
         with unit_of_work(facility.database, facility.clock) as work:
             live = work.session.get_one(SubmissionRow, submission, with_for_update=True)
             live.state = SubmissionState.REJECTED

@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from service.api import catalogue, facility_log, governance, people, permits, problems, releases, runs, submissions
+from service.api import (
+    catalogue,
+    facility_log,
+    governance,
+    people,
+    permits,
+    problems,
+    releases,
+    runs,
+    secrecy,
+    submissions,
+)
 from service.facility import Facility
 
 PREFIX = "/api/v1"
@@ -21,7 +32,7 @@ def create_app(facility: Facility) -> FastAPI:
     )
     app.state.facility = facility
     problems.install(app)
-    for module in (people, submissions, governance, catalogue, permits, runs, releases, facility_log):
+    for module in (people, submissions, secrecy, governance, catalogue, permits, runs, releases, facility_log):
         app.include_router(module.router, prefix=PREFIX)
     from service.console.pages import install
 

@@ -22,6 +22,7 @@ class NewSubmission(BaseModel):
     profile: str = "cn_enclave"
     data_class: str = "sensitive"
     declared_patients: int = Field(description="A public upper bound of the number of patients, declared by the owner.")
+    genetic_approval: str = Field(default="", description="Number of the approval or filing, where there are genomes.")
 
 
 class Reason(BaseModel):

@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from policies.errors import MedtrainError, Misuse
-from service.cli import backup, dataset, deid, extract, incident, log, people, permit, release, rights, run, submission
+from service.cli import (
+    backup,
+    dataset,
+    deid,
+    extract,
+    incident,
+    log,
+    people,
+    permit,
+    release,
+    rights,
+    run,
+    secrecy,
+    submission,
+)
 from service.cli.connection import connect
 from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
@@ -25,6 +39,7 @@ app = typer.Typer(
 )
 for noun, commands in {
     "submission": submission.app,
+    "secrecy": secrecy.app,
     "dataset": dataset.app,
     "permit": permit.app,
     "run": run.app,

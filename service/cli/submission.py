@@ -29,6 +29,9 @@ def create(
     data_class: Annotated[
         str, typer.Option(help="sensitive, or demonstration for synthetic or public data.")
     ] = "sensitive",
+    genetic_approval: Annotated[
+        str, typer.Option(help="Number of the approval or filing for human genetic resources among the records.")
+    ] = "",
     key: Annotated[
         str | None, typer.Option(help="Idempotency key: the same key never makes a second submission.")
     ] = None,
@@ -47,6 +50,7 @@ def create(
                 "profile": profile,
                 "data_class": data_class,
                 "declared_patients": declared_patients,
+                "genetic_approval": genetic_approval,
             },
             key=key,
         )

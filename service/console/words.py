@@ -46,6 +46,7 @@ ROLES = {
     "auditor": N_("auditor"),
     "system-admin": N_("system administrator"),
     "security-admin": N_("security administrator"),
+    "secrecy-officer": N_("secrecy officer"),
 }
 
 CLASSES = {"demonstration": N_("demonstration"), "sensitive": N_("sensitive")}
@@ -54,6 +55,9 @@ REASONS = {
     "age-contradicts-birth": N_("age contradicts date of birth"),
     "ambiguous-date-order": N_("day and month cannot be told apart"),
     "ambiguous-patient": N_("could be one of several patients"),
+    "classified": N_("mark of state secrecy"),
+    "military-unit": N_("military unit"),
+    "restricted-term": N_("restricted term"),
     "bad-code": N_("code not in the code system"),
     "bad-date": N_("not a date"),
     "bad-segment": N_("broken message segment"),
@@ -189,6 +193,8 @@ CODES = {
     "frozen": N_("The facility is frozen"),
     "sealed": N_("The facility is sealed"),
     "shredded": N_("Withdrawn and destroyed"),
+    "restricted-content": N_("Held for the secrecy officer"),
+    "genetic-resources": N_("Human genetic resources"),
     "jail-too-weak": N_("The isolation is too weak"),
     "not-found": N_("Not found"),
     "conflict": N_("Conflict"),

@@ -20,6 +20,8 @@ TOLD = {
     "permit-ends": N_("a permit ends soon"),
     "permit-expired": N_("a permit has ended"),
     "patient-withdrawn": N_("a patient has withdrawn"),
+    "submission-held": N_("restricted documents are held"),
+    "submission-readmitted": N_("a held submission was readmitted"),
     "incident": N_("an incident concerns your patients"),
     "dataset-left": N_("a hospital has left with its data"),
     "retention-ended": N_("data were kept as long as they may be"),
@@ -59,6 +61,9 @@ DUE = {
 }
 
 ACTIONS_GOVERNANCE = {
+    "secrecy.show": N_("look at held documents"),
+    "secrecy.readmit": N_("readmit a held submission"),
+    "secrecy.destroy": N_("destroy a held submission"),
     "dataset.merge-patients": N_("merge two records of a patient"),
     "dataset.describe": N_("describe a dataset"),
     "dataset.measure": N_("release charged figures"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from deid.mapping import Source, parse_mapping
 from deid.pipeline import Outcome, process, write
-from deid.policy import Profile, load_profile, parse_profile
+from deid.policy import parse_profile
 from deid.readers import fhir as fhir_reader
 from deid.readers import hl7v2 as hl7v2_reader
 from deid.records import MemoryRecords
@@ -24,7 +24,7 @@ from deid.transform.hl7v2 import escape
 from deid.transform.pseudonym import number
 from deid.transform.subject import ALTERATION, CONFIDENTIALITY
 from deid.verify import Identity, leaves, second_look
-from policies.errors import LeakFound
+from policies.errors import BadMapping, LeakFound
 from tests.deid.formats.test_dicom import image, written
 from tests.deid.small_network import KEYS, resident
 
@@ -342,6 +342,14 @@ def test_a_text_comes_out_of_a_message_as_it_was_put_in(text: str) -> None:
     assert not re.search(r"[|^&~\n]", escape(text))
 
 
-def test_own_profiles_are_validated_and_named_by_what_is_wrong() -> None:
-    assert isinstance(load_profile("cn_enclave"), Profile)
+def test_an_own_profile_is_read_as_it_says_and_refused_by_the_name_of_what_is_wrong() -> None:
     assert parse_profile(PROFILE.encode()).k == 1
+    for line, wrong, said in (
+        ("k: 1\n", "", "'k' is a required property"),
+        ("k: 1\n", "k: 0\n", "value out of range: k"),
+        ("dates: shift\n", "dates: forget-me\n", "value out of range: dates"),
+        ("text: rewrite\n", "text: rewrite\nhashes: plain\n", "'hashes' was unexpected"),
+    ):
+        with pytest.raises(BadMapping, match=said) as refused:
+            parse_profile(PROFILE.replace(line, wrong).encode())
+        assert "forget-me" not in str(refused.value)

@@ -33,11 +33,12 @@ from policies.states import (
     VersionState,
 )
 
-O, P, C, A, S, K = (
+O, P, C, A, Y, S, K = (
     Role.DATA_OFFICER,
     Role.PARTNER,
     Role.COMPLIANCE,
     Role.AUDITOR,
+    Role.SECRECY_OFFICER,
     Role.SYSTEM_ADMIN,
     Role.SECURITY_ADMIN,
 )
@@ -57,6 +58,9 @@ TABLE: dict[Action, tuple[Kind, str, set[Role], set[Role]]] = {
     Action.SUBMISSION_ACCEPT: (Kind.SUBMISSION, "needs-review", {O}, set()),
     Action.SUBMISSION_REJECT: (Kind.SUBMISSION, "needs-review", {O}, set()),
     Action.SUBMISSION_READ_QUARANTINE: (Kind.SUBMISSION, "needs-review", {O}, set()),
+    Action.SECRECY_SHOW: (Kind.SUBMISSION, "rejected", {Y}, {Y}),
+    Action.SECRECY_READMIT: (Kind.SUBMISSION, "rejected", {Y}, {Y}),
+    Action.SECRECY_DESTROY: (Kind.SUBMISSION, "rejected", {Y}, {Y}),
     Action.DATASET_LIST: (Kind.DATASET, "published", {O, P, C, A}, {O, P, C, A}),
     Action.DATASET_SHOW: (Kind.DATASET, "published", {O, P, C, A}, {O, P, C, A}),
     Action.DATASET_PUBLISH: (Kind.DATASET, "draft", {O}, set()),
@@ -114,6 +118,7 @@ TABLE: dict[Action, tuple[Kind, str, set[Role], set[Role]]] = {
 }
 FROZEN = {
     Action.SUBMISSION_UPLOAD, Action.SUBMISSION_PROCESS, Action.SUBMISSION_ACCEPT, Action.SUBMISSION_READ_QUARANTINE,
+    Action.SECRECY_READMIT, Action.SECRECY_DESTROY,
     Action.DATASET_PUBLISH, Action.DATASET_MEASURE, Action.DATASET_COUNT, Action.RUN_SUBMIT, Action.RUN_START,
     Action.RUN_CHECKPOINT, Action.RUN_RELEASE, Action.EXTRACT_PREPARE, Action.EXTRACT_FETCH, Action.RELEASE_APPROVE,
     Action.RELEASE_FETCH,
@@ -154,6 +159,9 @@ STATES: dict[Kind, tuple[str, ...]] = {
 }
 # Action -> the only states in which what the first table says holds; an action that is not named: every state
 ONLY_IN: dict[Action, set[str]] = {
+    Action.SECRECY_SHOW: {"rejected"},
+    Action.SECRECY_READMIT: {"rejected"},
+    Action.SECRECY_DESTROY: {"rejected"},
     Action.DATASET_COUNT: {"published"},
     Action.RUN_SUBMIT: {"active"},
     Action.RUN_START: {"active"},
@@ -270,6 +278,12 @@ def test_a_run_starts_only_under_an_active_permit(state: str) -> None:
 def test_the_author_does_not_decide_on_his_own_request(action: Action) -> None:
     with pytest.raises(SeparationOfDuty, match="another person"):
         check(person(C), action, resource(action, author="wang"))
+
+
+@pytest.mark.parametrize("action", [Action.SECRECY_READMIT, Action.SECRECY_DESTROY])
+def test_who_handed_records_in_does_not_decide_on_them_when_they_are_held(action: Action) -> None:
+    with pytest.raises(SeparationOfDuty, match="another person"):
+        check(person(Y), action, resource(action, author="wang"))
 
 
 @pytest.mark.parametrize("action", [Action.DATASET_LIST, Action.DATASET_SHOW])

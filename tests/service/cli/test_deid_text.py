@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pytest
 from typer.testing import CliRunner
 
-from service.cli.deid import app
+from policies.errors import BadMapping
+from policies.thresholds import FOLDER
+from service.cli.deid import app, profile_of
 from service.demo.network import generate
 
 NOTE = "患者王小明，住院号20231234，电话13912345678"
@@ -57,3 +60,28 @@ def test_a_folder_becomes_tables_quarantine_and_report_and_the_keys_lie_apart(tm
     for name in ("out.keys", "out.quarantine.parquet"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
     assert pl.read_parquet(out / "person" / "*.parquet").height == 20
+
+
+def test_a_folder_is_done_by_an_own_profile_and_a_wrong_one_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    own, wrong, out = tmp_path / "own.yaml", tmp_path / "wrong.yaml", tmp_path / "out"
+    shipped = (FOLDER / "profiles" / "cn_enclave.yaml").read_text("utf-8")
+    own.write_text(shipped.replace("name: cn_enclave", "name: our_own"), "utf-8")
+    wrong.write_text(shipped.replace("schema: medtrain.profile/1", "schema: other/1"), "utf-8")
+    generate(tmp_path / "net", patients=20, seed=4)
+    words = ["files", str(tmp_path / "net" / "records"), str(out), "--mapping", "demo-network", "--json", "--profile"]
+    refused = CliRunner().invoke(app, [*words, str(wrong)])
+    assert isinstance(refused.exception, BadMapping)
+    assert not out.exists()
+    done = CliRunner().invoke(app, [*words, str(own)])
+    assert done.exit_code == 0, done.output
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    assert (report["profile"]["name"], report["tables"]["person"]) == ("our_own", 20)
+
+
+def test_a_profile_is_a_file_by_its_ending_and_a_name_otherwise(tmp_path: Path) -> None:
+    assert profile_of("cn_enclave").name == "cn_enclave"
+    for name in (str(tmp_path / "absent.yml"), "no-such-profile"):
+        with pytest.raises(BadMapping):
+            profile_of(name)
