@@ -153,7 +153,7 @@ class Permit:
             if not holds:
                 raise Misuse(f"not a permit: {sentence}")
         if self.not_before >= self.not_after:
-            raise Misuse("not a permit: it ends after it begins")
+            raise Misuse("a permit has to end after it begins")
 
     @property
     def foreign(self) -> bool:

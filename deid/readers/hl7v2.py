@@ -35,6 +35,19 @@ _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}$")
 _ESCAPE = re.compile(r"\\([^\\]*)\\")
 _MARKS = {"MR": "mrn", "PI": "mrn", "PT": "mrn", "": "mrn", "NI": "id_card", "NNCHN": "id_card", "HC": "insurance"}
 
+_STANDARD = """
+    ABS ACC ADD AFF AIG AIL AIP AIS AL1 APR ARQ AUT BHS BLC BLG BPO BPX BTS BTX CDM CER CM0 CM1 CM2 CNS CON CSP CSR CSS
+    CTD CTI DB1 DG1 DMI DRG DSC DSP ECD ECR EDU EQL EQP EQU ERQ ERR EVN FAC FHS FT1 FTS GOL GP1 GP2 GT1 IAM IIM ILT IN1
+    IN2 IN3 INV IPC IPR ISD ITM IVC IVT LAN LCC LCH LDP LOC LRL MCP MFA MFE MFI MRG MSA MSH NCK NDS NK1 NPU NSC NST NTE
+    OBR OBX ODS ODT OM1 OM2 OM3 OM4 OM5 OM6 OM7 ORC ORG OVR PAC PCE PCR PD1 PDA PDC PEO PES PID PKG PMT PR1 PRA PRB PRC
+    PRD PRT PSG PSH PSL PSS PTH PV1 PV2 PYE QAK QID QPD QRD QRF QRI RCP RDF RDT REL RF1 RFI RGS RMI ROL RQ1 RQD RXA RXC
+    RXD RXE RXG RXO RXR RXV SAC SCD SCH SCP SDD SFT SID SLT SPM SPR STF STZ TCC TCD TQ1 TQ2 TXA UAC UB1 UB2 URD URS VAR
+    VND VTQ
+"""
+SEGMENTS = frozenset(_STANDARD.split())
+"""Names of the standard (HL7 v2.3 to v2.8); a hospital's own begin with Z. Any other is a damaged one, and a result in
+it would be lost without a word."""
+
 Field = list[list[str]]  # repetitions of components
 
 
@@ -108,6 +121,7 @@ def read(source: Source, records: Records) -> Reading:
             try:
                 text = decode(piece, told)
                 message = parse(text)
+                _check_names(message)
                 identity = _identity(message)
             except (encoding.NotText, NotAMessage) as problem:
                 rejects.append(Reject(source.name, index, position, problem.code, piece))
@@ -183,6 +197,11 @@ def parse(text: str) -> Message:
             fields = [[[start]], [[cells[0]]], *fields[1:]]
         segments.append(Segment(name, tuple(fields), end))
     return Message(tuple(segments), separators)
+
+
+def _check_names(message: Message) -> None:
+    if any(s.name and s.name[0] != "Z" and s.name not in SEGMENTS for s in message.segments):
+        raise NotAMessage("bad-segment")
 
 
 def serialise(message: Message) -> str:

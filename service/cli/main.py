@@ -1,6 +1,7 @@
 """``medtrain``: the command line. Each command parses, makes one call and prints the answer."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -149,6 +150,8 @@ def verify(
     """Check a release offline: signatures, hashes, epsilon computed again, the log's receipt; exit 4 when it fails."""
     from training_sandbox.certificate import verify as check
 
+    if not folder.is_dir():
+        raise Misuse("there is no such folder of a release")
     show(check(folder, trust).as_dict(), as_json=as_json)
 
 
@@ -178,6 +181,7 @@ def main() -> None:
     """
     from service.guard import check_import_names
 
+    os.umask(0o077)  # databases, keys, reports, models: what this program writes is its owner's
     try:
         check_import_names()
         app(standalone_mode=False)

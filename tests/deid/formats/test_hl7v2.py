@@ -67,6 +67,14 @@ def test_every_corpus_message_is_in_a_table_or_among_the_rejects() -> None:
     assert reading.tables["patient"].height + len(reading.rejects) == reading.counted >= 132
 
 
+def test_a_segment_that_no_standard_names_is_refused_and_a_hospitals_own_is_not() -> None:
+    damaged = message("OBX|1|NM|G^葡萄糖^LN||5.1").replace("OBX|1", "OB1|1")
+    own = message("OBX|1|NM|G^葡萄糖^LN||5.1") + "ZPI|1|x\r"
+    reading = read((damaged + own).encode())
+    assert [(r.position, r.reason) for r in reading.rejects] == [(1, "bad-segment")]
+    assert reading.tables["observation"]["_position"].to_list() == [2]
+
+
 def test_a_broken_segment_is_refused_with_its_place_and_the_rest_goes_on() -> None:
     broken = message("OBX|1|NM|G^葡萄糖^LN||5.1").replace("PID|1||A1", "PID|1||A\r1")
     reading = read((message() + broken + message()).encode())
