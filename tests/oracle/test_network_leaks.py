@@ -53,8 +53,8 @@ def test_every_published_note_is_known_to_be_somebodys(network: tuple[Path, Trut
     assert all(blob.person is not None for blob in blobs)
 
 
-# The tagger stands in for cues and propagation, so it is off where they are. No name of these notes needs it alone: that
-# it is needed is shown in tests/deid/detect.
+# The tagger stands in for cues and propagation, so it is off where they are. No name of these notes needs it alone:
+# that it is needed is shown in tests/deid/detect.
 @pytest.mark.parametrize("layer", sorted(ALL_LAYERS - {"tagger"}))
 def test_without_one_layer_something_leaks(network: tuple[Path, Truth], layer: str) -> None:
     try:
