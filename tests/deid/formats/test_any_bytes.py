@@ -6,6 +6,7 @@ import warnings
 from types import ModuleType
 from typing import Any
 
+import orjson
 import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,6 +77,20 @@ def read(name: str, *files: bytes) -> Reading:
     return reading
 
 
+def parts(raw: bytes) -> set[bytes]:
+    """Every value inside a JSON file, as a reader writes one that it refuses."""
+    try:
+        waiting = [orjson.loads(raw)]
+    except ValueError:
+        return set()
+    found = set()
+    while waiting:
+        one = waiting.pop()
+        found.add(orjson.dumps(one))
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return found
+
+
 @pytest.mark.parametrize("name", sorted(READERS))
 def test_the_file_that_is_damaged_below_is_read_while_it_is_whole(name: str) -> None:
     reading = read(name, WHOLE[name])
@@ -99,9 +114,9 @@ def test_a_damaged_file_beside_a_whole_one_is_read_or_refused_with_its_place(nam
     assert set(places) <= {0, 1}
     assert 1 in places
     assert reading.counted >= 2
-    assert all(
-        reject.reason and (not reject.raw or reject.raw in raw or reject.file == 1) for reject in reading.rejects
-    )
+    for reject in reading.rejects:
+        assert reject.reason
+        assert not reject.raw or reject.file == 1 or reject.raw in raw or reject.raw in parts(raw)
 
 
 @FEW
