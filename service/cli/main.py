@@ -29,7 +29,7 @@ from service.cli.options import AsJson, Server, TokenFile
 from service.cli.screen import say, show
 from service.defects import place
 
-USAGE_ERRORS: tuple[Any, ...] = tuple(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")
+PARSER_ERRORS: tuple[Any, ...] = tuple(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 """What the parser raises. typer brings a click of its own, and this is how it can be named."""
 
 app = typer.Typer(
@@ -208,9 +208,9 @@ def _explain(problem: MedtrainError) -> None:
 
 def _usage_or_raise(problem: Exception) -> None:
     """Leave with 2 for a usage error of the parser; anything else is a defect and says only its kind."""
-    if isinstance(problem, USAGE_ERRORS):
+    if isinstance(problem, PARSER_ERRORS):
         problem.show()
-        sys.exit(Misuse.exit_code)
+        sys.exit(problem.exit_code)
     say(f"internal: a defect of the program ({type(problem).__name__} at {place(problem)})")
     sys.exit(1)
 
